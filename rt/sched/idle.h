@@ -91,17 +91,18 @@ again:
     return -1;
 }
 
-/* Work for one worker only (after a seq_cst push to its inbox): true when the caller has to ring it. */
+/* Work for one worker only, after a seq_cst push to its inbox: the worker to ring, or -1. Usually that very
+ * worker; another one only when this call stood in the way of a submitter for a moment. */
 static inline int rt_idle_pick_this(struct rt_idle *i, unsigned worker)
 {
     uint64_t bit = (uint64_t)1 << (worker % 64);
     if (!(rt_load_sc(&i->parked[worker / 64]) & bit)) /* pairs: IDLE <- rt_idle_park */
-        return 0;
+        return -1;
     (void)rt_add_sc(&i->searching, 1); /* a woken worker counts as searching */
     if (rt_and_sc(&i->parked[worker / 64], ~bit) & bit)
-        return 1;
+        return (int)worker;
     (void)rt_sub_sc(&i->searching, 1);
-    return 0;
+    return rt_idle_pick(i);
 }
 
 #endif
