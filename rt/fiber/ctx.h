@@ -16,8 +16,9 @@
 void rt_ctx_swap(void **ret_save_sp, void *to_sp);
 
 /* Prepares a fresh stack that ends below top (aligned down to 16): the first swap to the returned pointer
- * enters entry() with an ABI-aligned stack, a zero frame pointer, the FP control bits of the caller of this
- * function and no caller that an unwinder could look for. entry() must not return. */
+ * enters entry() with an ABI-aligned stack, a zero frame pointer, the FP control bits that a program starts
+ * with and no caller that an unwinder could look for. entry() finds top as its first argument, should it declare
+ * one, and must not return. */
 void *rt_ctx_make(void *top, void (*entry)(void));
 
 /* errno belongs to the task and not to the thread. The two are calls on purpose, so that the address of the

@@ -10,6 +10,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/san.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,10 +32,9 @@ struct rt_stack {
     void *user;            /* the scheduler's: task shown in an overflow report */
     uint8_t size_class;
     uint8_t is_thread;     /* adopted from a thread: not from an arena, never put into a pool */
-    uint8_t is_entered;    /* has run at least once */
     uint32_t serial;       /* number of the stack in the process, from 1; 0 for a thread */
-    void *asan_fake;       /* AddressSanitizer's fake stack while the stack is left */
-    void *tsan_fiber;      /* ThreadSanitizer's view of the stack, created with it */
+    void (*entry)(void);   /* body of the stack: the loop */
+    struct rt_san_fiber san; /* what sanitizers keep per stack: nothing in other builds */
 };
 
 /* Idle stacks of one worker. Zero-filled is a valid empty cache. Owner only, except for the counts, which
