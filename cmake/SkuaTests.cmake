@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# How a source under tests/ becomes ctest entries. Every test has a timeout; exit status 77 is a skip
-# whose reason is the last line the program printed.
+# How a source under tests/ becomes ctest entries. Every test has a timeout; exit status 77 is a
+# skip whose reason is the last line the program printed.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 if(NOT CMOCKA_FOUND)
