@@ -4,7 +4,8 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 if(NOT CMOCKA_FOUND)
-    message(FATAL_ERROR "cmocka is missing: apt-get install libcmocka-dev (or scripts/setup check)")
+    message(WARNING "cmocka is missing, so of the tests only skua-stress is built: "
+        "apt-get install libcmocka-dev (or scripts/setup check)")
 endif()
 
 set(SKUA_TEST_LAUNCHER "")

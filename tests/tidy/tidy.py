@@ -20,14 +20,15 @@ SYSCALL_DOOR = "rt/base/sys.c"
 ERRNO_DOORS = ("rt/base/sys.c", "rt/fiber/ctx.c")
 ERRNO_FUNCTION = "skua_errno_location"
 
-SYSCALLS = """read write readv writev pread pwrite recv recvfrom recvmsg recvmmsg send sendto sendmsg
+SYSCALLS = """
+read write readv writev pread pwrite recv recvfrom recvmsg recvmmsg send sendto sendmsg
 sendmmsg sendfile splice accept accept4 connect socket socketpair bind listen shutdown close open
 openat pipe pipe2 dup dup2 dup3 fcntl ioctl poll ppoll select eventfd timerfd_create signalfd
 mmap munmap mprotect madvise pthread_create pthread_join pthread_kill pthread_sigmask sigaction
 sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime""".split()
 SYSCALL = re.compile(r"(?<![\w.>])(?:%s|epoll_\w+)\s*\(" % "|".join(SYSCALLS))
-BANNED = "strcpy strcat sprintf vsprintf gets strtok rand srand alloca longjmp siglongjmp".split()
-BANNED += "pthread_self usleep".split()
+BANNED = """strcpy strcat sprintf vsprintf gets strtok rand srand alloca longjmp siglongjmp
+pthread_self usleep""".split()
 BANNED = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
 ATOMIC = re.compile(r"\bmemory_order_\w+|\batomic_\w+\s*\(|\b__(?:atomic|sync)_\w+\s*\(")
 DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
