@@ -10,7 +10,8 @@
 #include <errno.h>
 
 #define THREADS 4
-#define ROUNDS  50000
+#define ROUNDS  2000
+#define REPEATS 200 /* a lost wake shows when the last threads leave */
 
 static struct rt_lock lock = RT_LOCK_INIT(RT_RANK_OBJECT);
 static uint64_t shared_counter; /* guarded by lock */
@@ -25,7 +26,7 @@ static void *add_many(void *arg)
             while (!rt_trylock(&lock))
                 rt_sys_sched_yield();
         shared_counter++;
-        if (i % 1024 == 0)
+        if (i % 64 == 0)
             rt_sys_sched_yield(); /* makes the others sleep */
         rt_unlock(&lock);
     }
@@ -38,11 +39,13 @@ static void test_lock_contended_excludes(void **state)
 
     (void)state;
     shared_counter = 0;
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(rt_sys_thread_create(&thread[i], add_many, NULL, "lock"), 0);
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(rt_sys_thread_join(thread[i]), 0);
-    assert_int_equal(shared_counter, (uint64_t)THREADS * ROUNDS);
+    for (int repeat = 0; repeat < REPEATS; repeat++) {
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(rt_sys_thread_create(&thread[i], add_many, NULL, "lock"), 0);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(rt_sys_thread_join(thread[i]), 0);
+    }
+    assert_int_equal(shared_counter, (uint64_t)REPEATS * THREADS * ROUNDS);
     assert_int_equal(rt_load_relaxed(&lock.word), 0);
 }
 
