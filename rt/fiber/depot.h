@@ -25,7 +25,7 @@ struct rt_depot {
 /* Any thread. Everything the caller did to the object happens before what its taker does. */
 void rt_depot_push(struct rt_depot *d, struct rt_depot_node *node);
 /* Any thread; the whole content as a list, newest first, or NULL. The taker calls rt_depot_taken() for each
- * node before it touches more than the link. */
+ * node before it reads the link. */
 struct rt_depot_node *rt_depot_take_all(struct rt_depot *d);
 void rt_depot_taken(struct rt_depot_node *node);
 

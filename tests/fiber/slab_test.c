@@ -298,8 +298,8 @@ static void *churn(void *unused)
         while (list != NULL) {
             struct node *n = rt_container_of(list, struct node, node);
 
+            rt_depot_taken(list);
             list = list->next;
-            rt_depot_taken(&n->node);
             n->payload++;
             rt_depot_push(&depot, &n->node);
         }
@@ -320,8 +320,10 @@ static void test_depot_threads_take_and_push_no_node_lost(void **state)
         assert_int_equal(pthread_create(&thread[i], NULL, churn, NULL), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
-    for (list = rt_depot_take_all(&depot); list != NULL; list = list->next)
+    for (list = rt_depot_take_all(&depot); list != NULL; list = list->next) {
+        rt_depot_taken(list);
         n++;
+    }
     assert_int_equal(n, DEPOT_NODES);
     assert_null(rt_depot_take_all(&depot));
 }
