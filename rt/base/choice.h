@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. Every free choice of the scheduler goes through here, so that one seed can stir all of them.
+/* floor 0: base. Every free choice of the scheduler goes through here, so that one seed can stir
+ * all of them.
  *
- * rt_pick is for choices that are random anyway (the victim of a steal). rt_choice and rt_chance are for paths that
- * are legal at any time but not wanted: they take choice 0 (never) unless the build allows stirring (RT_TESTING or
- * debug checks) and SKUA_FUZZ=<seed>, seed > 0, asks for it; elsewhere they fold away. One chooser per worker, used
- * by its owner only.
+ * rt_pick is for choices that are random anyway (the victim of a steal). rt_choice and rt_chance
+ * are for paths that are legal at any time but not wanted: they take choice 0 (never) unless the
+ * build allows stirring (RT_TESTING or debug checks) and SKUA_FUZZ=<seed>, seed > 0, asks for it;
+ * elsewhere they fold away. One chooser per worker, used by its owner only.
  */
 #ifndef RT_BASE_CHOICE_H
 #define RT_BASE_CHOICE_H
@@ -32,7 +33,8 @@ struct rt_chooser {
 void rt_chooser_init(struct rt_chooser *c, uint64_t stream);
 /* As if SKUA_FUZZ were seed; 0: no fuzzing, and a seed nobody knows. */
 void rt_chooser_init_seed(struct rt_chooser *c, uint64_t seed, uint64_t stream);
-/* SKUA_FUZZ, or 0 when it is unset or the build does not fuzz. Stable over the life of the process. */
+/* SKUA_FUZZ, or 0 when it is unset or the build does not fuzz. Stable over the life of the process.
+ */
 uint64_t rt_fuzz_seed(void);
 
 uint32_t rt_choice_fuzzed(struct rt_chooser *c, uint32_t n, const char *site);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. Reading SKUA_* variables. A value that makes no sense is reported in one warning line that names the
- * variable, and then ignored. Empty counts as unset. */
+/* floor 0: base. Reading SKUA_* variables. A value that makes no sense is reported in one warning
+ * line that names the variable, and then ignored. Empty counts as unset. */
 #ifndef RT_BASE_ENV_H
 #define RT_BASE_ENV_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. Intrusive 4-ary min-heap by (deadline, order of arming): the pending timers of one loop.
+/* floor 0: base. Intrusive 4-ary min-heap by (deadline, order of arming): the pending timers of one
+ * loop.
  *
- * Design: the keys lie in the array next to each other, so that a sift reads no node but writes one index per move;
- * four children share one or two cache lines and halve the depth of a binary heap. Equal deadlines leave in the
- * order of their last push or update. No locking inside: the owner's lock guards all of it.
+ * Design: the keys lie in the array next to each other, so that a sift reads no node but writes one
+ * index per move; four children share one or two cache lines and halve the depth of a binary heap.
+ * Equal deadlines leave in the order of their last push or update. No locking inside: the owner's
+ * lock guards all of it.
  */
 #ifndef RT_BASE_HEAP_H
 #define RT_BASE_HEAP_H

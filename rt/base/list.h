@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 0: base. Intrusive doubly linked circular list. The head is a struct rt_list too.
  *
- * A node is on at most one list. A node at rest is zeroed or points to itself, so rt_list_is_linked tells; removing
- * puts it back to rest. No locking inside.
+ * A node is on at most one list. A node at rest is zeroed or points to itself, so rt_list_is_linked
+ * tells; removing puts it back to rest. No locking inside.
  */
 #ifndef RT_BASE_LIST_H
 #define RT_BASE_LIST_H
@@ -119,10 +119,12 @@ static inline size_t rt_list_count(const struct rt_list *head)
 
 #define rt_list_entry(node, type, member) rt_container_of(node, type, member)
 
-#define rt_list_foreach(it, head) for (struct rt_list *it = (head)->next; it != (head); it = it->next)
+#define rt_list_foreach(it, head) \
+    for (struct rt_list *it = (head)->next; it != (head); it = it->next)
 
 /* The node it stands on may be removed (and freed) in the body. */
 #define rt_list_foreach_safe(it, head) \
-    for (struct rt_list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+    for (struct rt_list *it = (head)->next, *it##_next = it->next; it != (head); \
+         it = it##_next, it##_next = it->next)
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. The small lock of the runtime, lock ranks, and the mutex with condition of the blocking pool.
+/* floor 0: base. The small lock of the runtime, lock ranks, and the mutex with condition of the
+ * blocking pool.
  *
- * struct rt_lock guards sections of a few dozen instructions: it spins a little, then sleeps on a futex. Nobody
- * suspends a task while holding one: rt_locks_held() is asserted to be 0 at each suspension.
+ * struct rt_lock guards sections of a few dozen instructions: it spins a little, then sleeps on a
+ * futex. Nobody suspends a task while holding one: rt_locks_held() is asserted to be 0 at each
+ * suspension.
  */
 #ifndef RT_BASE_LOCK_H
 #define RT_BASE_LOCK_H
@@ -15,7 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Acquired in strictly increasing order (checked in debug builds; rt_trylock is free, it cannot deadlock). */
+/* Acquired in strictly increasing order (checked in debug builds; rt_trylock is free, it cannot
+ * deadlock). */
 enum rt_rank {
     RT_RANK_RUNTIME,
     RT_RANK_GROUP,
@@ -54,10 +57,22 @@ void rt_lock_note_released(const struct rt_lock *l);
 /* How many locks the calling thread holds (always 0 in release builds). */
 unsigned rt_locks_held(void);
 #else
-static inline void rt_lock_note_acquiring(const struct rt_lock *l) { (void)l; }
-static inline void rt_lock_note_acquired(const struct rt_lock *l) { (void)l; }
-static inline void rt_lock_note_released(const struct rt_lock *l) { (void)l; }
-static inline unsigned rt_locks_held(void) { return 0; }
+static inline void rt_lock_note_acquiring(const struct rt_lock *l)
+{
+    (void)l;
+}
+static inline void rt_lock_note_acquired(const struct rt_lock *l)
+{
+    (void)l;
+}
+static inline void rt_lock_note_released(const struct rt_lock *l)
+{
+    (void)l;
+}
+static inline unsigned rt_locks_held(void)
+{
+    return 0;
+}
 #endif
 
 static inline void rt_lock_init(struct rt_lock *l, enum rt_rank rank)
@@ -94,12 +109,16 @@ static inline void rt_lock(struct rt_lock *l)
 
 static inline void rt_unlock(struct rt_lock *l)
 {
+    uint32_t was;
+
     rt_lock_note_released(l);
-    if (RT_UNLIKELY(rt_xchg_acq_rel(&l->word, 0) == 2)) /* pairs: LOCK -> rt_lock, rt_trylock, rt_lock_slow */
+    was = rt_xchg_acq_rel(&l->word, 0); /* pairs: LOCK -> rt_lock, rt_trylock, rt_lock_slow */
+    if (RT_UNLIKELY(was == 2))
         rt_unlock_slow(l);
 }
 
-/* A mutex with one condition (CLOCK_MONOTONIC) for threads that block: the pool of blocking calls. */
+/* A mutex with one condition (CLOCK_MONOTONIC) for threads that block: the pool of blocking calls.
+ */
 struct rt_mutex_cond {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
@@ -109,7 +128,8 @@ int rt_mutex_cond_init(struct rt_mutex_cond *mc); /* 0 or -errno */
 void rt_mutex_cond_fini(struct rt_mutex_cond *mc);
 void rt_mutex_cond_lock(struct rt_mutex_cond *mc);
 void rt_mutex_cond_unlock(struct rt_mutex_cond *mc);
-/* Held by the caller before and after. 0 (perhaps for no reason) or -ETIMEDOUT; RT_NEVER waits for ever. */
+/* Held by the caller before and after. 0 (perhaps for no reason) or -ETIMEDOUT; RT_NEVER waits for
+ * ever. */
 int rt_mutex_cond_wait(struct rt_mutex_cond *mc, uint64_t deadline_ns);
 void rt_mutex_cond_signal(struct rt_mutex_cond *mc);
 void rt_mutex_cond_broadcast(struct rt_mutex_cond *mc);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 0: base. The one allocation seam.
  *
- * Running out of memory is an ordinary error: every function may return NULL. Release builds go straight to libc
- * (another allocator comes in by linking it); RT_TESTING builds count live blocks and can fail the nth allocation.
+ * Running out of memory is an ordinary error: every function may return NULL. Release builds go
+ * straight to libc (another allocator comes in by linking it); RT_TESTING builds count live blocks
+ * and can fail the nth allocation.
  */
 #ifndef RT_BASE_MEM_H
 #define RT_BASE_MEM_H

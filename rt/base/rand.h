@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. A small generator per worker (xoroshiro128++ seeded by splitmix64). Not for secrets. */
+/* floor 0: base. A small generator per worker (xoroshiro128++ seeded by splitmix64). Not for
+ * secrets. */
 #ifndef RT_BASE_RAND_H
 #define RT_BASE_RAND_H
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. What the sanitizers and Valgrind have to be told about stacks and switches. All of it is nothing in
- * builds without them.
+/* floor 0: base. What the sanitizers and Valgrind have to be told about stacks and switches. All of
+ * it is nothing in builds without them.
  *
- * The two halves rt_san_before_switch and rt_san_after_switch go right before and right behind the switch, both from
- * one function marked RT_NO_SANITIZE: ThreadSanitizer keeps a shadow call stack per fiber, and an instrumented
- * function that enters on one fiber and leaves on another would unbalance it.
+ * The two halves rt_san_before_switch and rt_san_after_switch go right before and right behind the
+ * switch, both from one function marked RT_NO_SANITIZE: ThreadSanitizer keeps a shadow call stack
+ * per fiber, and an instrumented function that enters on one fiber and leaves on another would
+ * unbalance it.
  */
 #ifndef RT_BASE_SAN_H
 #define RT_BASE_SAN_H
@@ -40,11 +41,13 @@
 
 #if __has_attribute(disable_sanitizer_instrumentation)
 #define RT_NO_SANITIZE \
-    __attribute__((no_sanitize("address", "thread", "undefined"), disable_sanitizer_instrumentation))
+    __attribute__((no_sanitize("address", "thread", "undefined"), \
+                   disable_sanitizer_instrumentation))
 #elif defined(__clang__)
 #define RT_NO_SANITIZE __attribute__((no_sanitize("address", "thread", "undefined")))
 #else
-#define RT_NO_SANITIZE __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
+#define RT_NO_SANITIZE \
+    __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
 #endif
 
 #if RT_ASAN
@@ -83,8 +86,8 @@ struct rt_san_fiber {
 #endif
 };
 
-/* For a stack that was just mapped: lowest usable address and size. One TSan fiber per stack, for all the tasks that
- * run on it one after another: dead fibers cost memory there. */
+/* For a stack that was just mapped: lowest usable address and size. One TSan fiber per stack, for
+ * all the tasks that run on it one after another: dead fibers cost memory there. */
 static inline void rt_san_fiber_init(struct rt_san_fiber *f, void *stack, size_t size)
 {
     (void)f;
@@ -142,7 +145,8 @@ static inline void rt_san_fiber_init_thread(struct rt_san_fiber *f, const void *
 }
 
 /* dying: the stack that is left will never be resumed in its present frames. */
-static inline RT_NO_SANITIZE void rt_san_before_switch(struct rt_san_fiber *from, struct rt_san_fiber *to, bool dying)
+static inline RT_NO_SANITIZE void rt_san_before_switch(struct rt_san_fiber *from,
+                                                       struct rt_san_fiber *to, bool dying)
 {
     (void)from;
     (void)to;

@@ -15,7 +15,7 @@ struct rt_backoff {
 };
 
 #define RT_BACKOFF_INIT { 4 }
-#define RT_BACKOFF_MAX  64u
+#define RT_BACKOFF_MAX 64u
 
 /* Waits a little longer each time. */
 static inline void rt_backoff_wait(struct rt_backoff *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. Counters written by one thread and read by any: a plain add for the owner, never torn for readers.
- * relaxed throughout: a counter orders nothing, and the owner reads its own writes. */
+/* floor 0: base. Counters written by one thread and read by any: a plain add for the owner, never
+ * torn for readers. relaxed throughout: a counter orders nothing, and the owner reads its own
+ * writes. */
 #ifndef RT_BASE_STAT_H
 #define RT_BASE_STAT_H
 
@@ -24,7 +25,7 @@ struct rt_stat {
             rt_store_relaxed(&(s)->n, rt_stat_v); \
     } while (0)
 /* Any thread. */
-#define RT_STAT_GET(s)    rt_load_relaxed(&(s)->n)
+#define RT_STAT_GET(s)           rt_load_relaxed(&(s)->n)
 /* Any thread, for the few counters without an owner. */
 #define RT_STAT_SHARED_ADD(s, k) ((void)rt_add_relaxed(&(s)->n, (uint64_t)(k)))
 
