@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 2: fiber. Prepares stacks for the first switch and keeps errno per task. */
+/* floor 2: fiber. Prepares stacks for the first switch and finds errno. */
 #include "fiber/ctx.h"
 
 #include <errno.h>
@@ -22,6 +22,8 @@ _Static_assert(sizeof(struct start_frame) == 32, "the assembly knows the layout"
 
 void rt_ctx_start(void);
 
+ptrdiff_t rt_ctx_errno_offset;
+
 void *rt_ctx_make(void *top, void (*entry)(void))
 {
     char *end = (char *)top - ((uintptr_t)top & 15);
@@ -36,14 +38,11 @@ void *rt_ctx_make(void *top, void (*entry)(void))
     return f;
 }
 
-RT_NOINLINE int rt_ctx_errno_load(void)
+/* Before main(), so that the accessors need no check. */
+__attribute__((constructor)) static void find_errno(void)
 {
-    RT_COMPILER_BARRIER();
-    return errno;
-}
+    const char *thread_base;
 
-RT_NOINLINE void rt_ctx_errno_store(int value)
-{
-    RT_COMPILER_BARRIER();
-    errno = value;
+    __asm__ volatile("movq %%fs:0, %0" : "=r"(thread_base)); /* the ABI keeps the base's own address there */
+    rt_ctx_errno_offset = (ptrdiff_t)((uintptr_t)&errno - (uintptr_t)thread_base);
 }

@@ -15,9 +15,11 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <execinfo.h>
 #include <fenv.h>
 #include <immintrin.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
@@ -214,6 +216,32 @@ static void test_ctx_backtrace_inside_stack_ends_at_its_start(void **state)
     assert_int_equal(t.bad, 0);
 }
 
+static void *errno_of_this_thread(void *unused)
+{
+    uint64_t bad = 0;
+
+    (void)unused;
+    errno = EDOM;
+    bad += rt_ctx_errno_load() != EDOM;
+    rt_ctx_errno_store(EXDEV);
+    bad += errno != EXDEV;
+    return (void *)(uintptr_t)bad;
+}
+
+static void test_ctx_errno_accessors_reach_the_thread_they_run_on(void **state)
+{
+    pthread_t thread;
+    void *bad = NULL;
+
+    (void)state;
+    assert_null(errno_of_this_thread(NULL));
+    errno = E2BIG;
+    assert_int_equal(pthread_create(&thread, NULL, errno_of_this_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, &bad), 0);
+    assert_null(bad);
+    assert_int_equal(rt_ctx_errno_load(), E2BIG);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -224,6 +252,7 @@ int main(void)
         FRESH(test_ctx_make_entry_has_aligned_stack_and_no_caller),
         FRESH(test_ctx_make_when_top_unaligned_entry_has_aligned_stack),
         FRESH(test_ctx_backtrace_inside_stack_ends_at_its_start),
+        cmocka_unit_test(test_ctx_errno_accessors_reach_the_thread_they_run_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
