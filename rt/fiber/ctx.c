@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdint.h>
 
-#define MXCSR_DEFAULT  0x1f80u /* all exceptions masked, round to nearest: the ABI's state at program start */
+/* All exceptions masked, round to nearest: what the ABI lets a program start with. */
+#define MXCSR_DEFAULT  0x1f80u
 #define X87_CW_DEFAULT 0x037fu
 
 /* What rt_ctx_start finds on a prepared stack; layout shared with the assembly. */
@@ -43,6 +44,7 @@ __attribute__((constructor)) static void find_errno(void)
 {
     const char *thread_base;
 
-    __asm__ volatile("movq %%fs:0, %0" : "=r"(thread_base)); /* the ABI keeps the base's own address there */
+    /* The ABI keeps the base's own address at the base. */
+    __asm__ volatile("movq %%fs:0, %0" : "=r"(thread_base));
     rt_ctx_errno_offset = (ptrdiff_t)((uintptr_t)&errno - (uintptr_t)thread_base);
 }

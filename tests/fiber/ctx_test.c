@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the bare switch keeps what the ABI makes the callee keep, and a prepared stack is a proper one.
- * Method: two contexts hand over to each other; callee-saved registers are filled with patterns in assembly
- * around each of a million switches, the FP control words are set apart, the first frame is looked at.
- * Sanitizers do not hear of these switches, hence what runs on the other stack is not instrumented.
+/* Goal: the bare switch keeps what the ABI makes the callee keep, and a prepared stack is a proper
+ * one. Method: two contexts hand over to each other; callee-saved registers are filled with
+ * patterns in assembly around each of a million switches, the FP control words are set apart, the
+ * first frame is looked at. Sanitizers do not hear of these switches, hence what runs on the other
+ * stack is not instrumented.
  */
 #include "fiber/ctx.h"
 
@@ -43,31 +44,33 @@ static struct {
     int depth;
 } t;
 
-extern char rt_ctx_start[];
+void rt_ctx_start(void); /* the code that every prepared stack begins with */
 
 /* Fills rbx, rbp, r12-r15 with pattern + 0 .. 5, swaps, and returns how many of them changed. */
 uint64_t canary_swap(void **ret_save_sp, void *to_sp, uint64_t pattern);
 
-__asm__(".text\n"
-        ".type canary_swap, @function\n"
-        "canary_swap:\n"
-        "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq %r15\n"
-        "    pushq %rdx\n"
-        "    movq %rdx, %rbx\n"
-        "    leaq 1(%rdx), %rbp\n    leaq 2(%rdx), %r12\n    leaq 3(%rdx), %r13\n"
-        "    leaq 4(%rdx), %r14\n    leaq 5(%rdx), %r15\n"
-        "    call rt_ctx_swap\n"
-        "    popq %rdx\n"
-        "    xorl %eax, %eax\n"
-        "    cmpq %rdx, %rbx\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    incq %rdx\n    cmpq %rdx, %rbp\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    incq %rdx\n    cmpq %rdx, %r12\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    incq %rdx\n    cmpq %rdx, %r13\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    incq %rdx\n    cmpq %rdx, %r14\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    incq %rdx\n    cmpq %rdx, %r15\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
-        "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
-        "    ret\n"
-        ".size canary_swap, . - canary_swap\n");
+__asm__(
+    ".text\n"
+    ".type canary_swap, @function\n"
+    "canary_swap:\n"
+    "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq "
+    "%r15\n"
+    "    pushq %rdx\n"
+    "    movq %rdx, %rbx\n"
+    "    leaq 1(%rdx), %rbp\n    leaq 2(%rdx), %r12\n    leaq 3(%rdx), %r13\n"
+    "    leaq 4(%rdx), %r14\n    leaq 5(%rdx), %r15\n"
+    "    call rt_ctx_swap\n"
+    "    popq %rdx\n"
+    "    xorl %eax, %eax\n"
+    "    cmpq %rdx, %rbx\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    incq %rdx\n    cmpq %rdx, %rbp\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    incq %rdx\n    cmpq %rdx, %r12\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    incq %rdx\n    cmpq %rdx, %r13\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    incq %rdx\n    cmpq %rdx, %r14\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    incq %rdx\n    cmpq %rdx, %r15\n    setne %cl\n    movzbl %cl, %ecx\n    addq %rcx, %rax\n"
+    "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
+    "    ret\n"
+    ".size canary_swap, . - canary_swap\n");
 
 static void *stack_top(void)
 {
@@ -180,7 +183,8 @@ static void test_ctx_make_entry_has_aligned_stack_and_no_caller(void **state)
     t.side_sp = rt_ctx_make(stack_top(), (void (*)(void))aligned_entry);
     rt_ctx_swap(&t.main_sp, t.side_sp);
     assert_true(t.has_entered);
-    assert_int_equal(t.frame % 16, 0); /* 8 modulo 16 at entry, 0 after the frame pointer is pushed */
+    assert_int_equal(t.frame % 16,
+                     0); /* 8 modulo 16 at entry, 0 after the frame pointer is pushed */
     assert_int_equal(t.caller_frame, 0);
     assert_true(t.is_first_argument_top);
     assert_int_equal(t.avx % 32, 0);
@@ -198,11 +202,11 @@ static void test_ctx_make_when_top_unaligned_entry_has_aligned_stack(void **stat
 static RT_NO_SANITIZE void backtrace_entry(void)
 {
     void *frames[BACKTRACE_MAX];
-    char *last;
+    uintptr_t last;
 
     t.depth = backtrace(frames, BACKTRACE_MAX);
-    last = t.depth > 0 ? frames[t.depth - 1] : NULL;
-    t.bad += last < rt_ctx_start || last > rt_ctx_start + 64;
+    last = t.depth > 0 ? (uintptr_t)frames[t.depth - 1] : 0;
+    t.bad += last < (uintptr_t)rt_ctx_start || last > (uintptr_t)rt_ctx_start + 64;
     back();
 }
 

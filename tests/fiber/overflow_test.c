@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a stack that overflows is reported and the process still dies of the signal; other faults are none
- * of our business.
- * Method: children that fault in different ways; the parent reads what they said and how they ended.
+/* Goal: a stack that overflows is reported and the process still dies of the signal; other faults
+ * are none of our business. Method: children that fault in different ways; the parent reads what
+ * they said and how they ended.
  */
 #include "fiber/switch.h"
 
@@ -46,7 +46,7 @@ static struct {
     struct rt_stack *stack;
     volatile char *volatile nowhere;
     volatile char sink;
-} t = { .nowhere = (char *)8 };
+} t = {.nowhere = (char *)8};
 
 static void say(const char *text)
 {
@@ -57,7 +57,8 @@ static void report(const struct rt_stack *s, void *addr)
 {
     say("skua: stack overflow in task '");
     say(s->user != NULL ? s->user : "?");
-    say((char *)addr < s->base && (char *)addr >= s->base - RT_STACK_GUARD_BYTES ? "'\n" : "' elsewhere\n");
+    say((char *)addr < s->base && (char *)addr >= s->base - RT_STACK_GUARD_BYTES ? "'\n"
+                                                                                 : "' elsewhere\n");
 }
 
 static RT_NO_SANITIZE RT_NOINLINE int recurse(int n)
@@ -88,7 +89,7 @@ static void faulting_loop(void)
 
 static void run(void (*loop)(void), unsigned size_class)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     int err = 0;
 
     if (rt_stack_adopt_thread(&t.own) < 0 || rt_stack_altstack_enter() < 0 ||
@@ -154,7 +155,8 @@ static void child_handler_removed(void)
 {
     struct sigaction now;
 
-    if (rt_stack_overflow_handler_install(report) < 0 || rt_stack_overflow_handler_install(report) < 0)
+    if (rt_stack_overflow_handler_install(report) < 0 ||
+        rt_stack_overflow_handler_install(report) < 0)
         _exit(1);
     rt_stack_overflow_handler_remove();
     if (rt_sys_sigaction(SIGSEGV, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
@@ -168,8 +170,8 @@ static void child_altstacks(void)
 {
     stack_t ss;
     char own[1 << 16];
-    stack_t mine = { .ss_sp = own, .ss_size = sizeof(own) };
-    stack_t none = { .ss_flags = SS_DISABLE };
+    stack_t mine = {.ss_sp = own, .ss_size = sizeof(own)};
+    stack_t none = {.ss_flags = SS_DISABLE};
 
     if (rt_sys_sigaltstack(&none, NULL) < 0)
         _exit(1);
@@ -194,7 +196,7 @@ static void child_altstacks(void)
 /* Status of the child, and what it said. */
 static int in_child(void (*fn)(void), char *ret_said)
 {
-    const struct rlimit no_core = { 0, 0 };
+    const struct rlimit no_core = {0, 0};
     size_t n = 0;
     ssize_t got;
     int status = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: an object has one owner at a time, one number for ever, and keeps its words while it is free.
- * Method: single steps first; then threads that take, check a claim word by compare-and-swap, hand half of their
- * objects to each other and give back what the others took, a million times; out of memory by injection.
+/* Goal: an object has one owner at a time, one number for ever, and keeps its words while it is
+ * free. Method: single steps first; then threads that take, check a claim word by compare-and-swap,
+ * hand half of their objects to each other and give back what the others took, a million times; out
+ * of memory by injection.
  */
 #include "fiber/slab.h"
 
@@ -55,7 +56,7 @@ static struct object *take(struct rt_slab_cache *c)
 static void test_slab_get_new_object_zero_aligned_numbered(void **state)
 {
     static const char zero[RT_SLAB_OBJECT_BYTES];
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     uint32_t slot = 0;
     struct object *o = rt_slab_get(&cache, &slot);
 
@@ -83,7 +84,7 @@ static void test_slab_at_unknown_number_null(void **state)
 
 static void test_slab_put_keeps_all_but_the_first_word(void **state)
 {
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     struct object *o = take(&cache);
     uint32_t slot = o->slot;
     char copy[RT_SLAB_OBJECT_BYTES];
@@ -107,7 +108,7 @@ static void test_slab_put_keeps_all_but_the_first_word(void **state)
 static void test_slab_cache_last_in_first_out_and_bounded(void **state)
 {
     static struct object *o[MANY];
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     uint32_t carved;
 
     (void)state;
@@ -145,7 +146,7 @@ static void test_slab_without_cache_works(void **state)
 
 static void test_slab_when_out_of_memory_null_then_recovers(void **state)
 {
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     struct object *list = NULL;
     struct object *o;
     uint32_t slot;
@@ -156,7 +157,8 @@ static void test_slab_when_out_of_memory_null_then_recovers(void **state)
         o->next = list;
         list = o;
     }
-    assert_int_equal(rt_slab_carved() % (1u << 13), (1u << 13) - 1); /* up to the end of the chunk */
+    assert_int_equal(rt_slab_carved() % (1u << 13),
+                     (1u << 13) - 1); /* up to the end of the chunk */
     assert_null(rt_slab_get(NULL, &slot));
     rt_fault_reset();
     o = take(&cache);
@@ -175,15 +177,16 @@ static struct mailbox {
     struct rt_lock lock;
     struct object *list;
 } mailbox[CROSS_THREADS] = {
-    { .lock = RT_LOCK_INIT(RT_RANK_OBJECT) },
-    { .lock = RT_LOCK_INIT(RT_RANK_OBJECT) },
+    {.lock = RT_LOCK_INIT(RT_RANK_OBJECT)},
+    {.lock = RT_LOCK_INIT(RT_RANK_OBJECT)},
 };
 
 static void claim(struct object *o)
 {
     uint32_t free = 0;
 
-    RT_CHECK(rt_cas_relaxed(&o->is_owned, &free, 1)); /* relaxed: the slab must order, not this word */
+    RT_CHECK(
+        rt_cas_relaxed(&o->is_owned, &free, 1)); /* relaxed: the slab must order, not this word */
     o->payload++;
     RT_CHECK(rt_slab_at(o->slot) == o);
 }
@@ -191,7 +194,8 @@ static void claim(struct object *o)
 static void unclaim(struct rt_slab_cache *c, struct object *o)
 {
     o->payload++;
-    rt_store_relaxed(&o->word, rt_load_relaxed(&o->word) + 1); /* relaxed: stale readers take what they get */
+    rt_store_relaxed(&o->word,
+                     rt_load_relaxed(&o->word) + 1); /* relaxed: stale readers take what they get */
     rt_store_relaxed(&o->is_owned, 0);
     rt_slab_put(c, o);
 }
@@ -229,7 +233,7 @@ static void *cross(void *arg)
 {
     struct mailbox *mine = arg;
     struct mailbox *other = &mailbox[mine == mailbox];
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     struct object *held = NULL;
     uint64_t stale = 0;
 
@@ -260,7 +264,7 @@ static void *cross(void *arg)
 static void test_slab_two_threads_cross_free_one_owner_at_a_time(void **state)
 {
     pthread_t thread[CROSS_THREADS];
-    struct rt_slab_cache cache = { 0 };
+    struct rt_slab_cache cache = {0};
     uint32_t carved;
 
     (void)state;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: stacks come from where they should, in any number, and running out is an ordinary error.
- * Method: pools are watched through the process totals; a hundred thousand guarded stacks are made and the
- * mappings counted; the way without cheap guards is forced in child processes by failing madvise.
+ * Method: pools are watched through the process totals; a hundred thousand guarded stacks are made
+ * and the mappings counted; the way without cheap guards is forced in child processes by failing
+ * madvise.
  */
 #include "fiber/stack.h"
 
@@ -76,8 +77,8 @@ static void test_stack_class_for_bytes_smallest_that_leaves_them(void **state)
 
 static void test_stack_fresh_has_bounds_of_its_class(void **state)
 {
-    static const size_t bytes[RT_STACK_CLASSES] = { 64 << 10, 256 << 10, 1 << 20, 8 << 20 };
-    struct rt_stack_cache cache = { 0 };
+    static const size_t bytes[RT_STACK_CLASSES] = {64 << 10, 256 << 10, 1 << 20, 8 << 20};
+    struct rt_stack_cache cache = {0};
 
     (void)state;
     for (unsigned i = 0; i < RT_STACK_CLASSES; i++) {
@@ -97,7 +98,7 @@ static void test_stack_fresh_has_bounds_of_its_class(void **state)
 
 static void test_stack_tops_have_different_cache_sets(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct rt_stack *s[16];
 
     (void)state;
@@ -117,8 +118,8 @@ static void test_stack_tops_have_different_cache_sets(void **state)
 
 static void test_stack_put_surplus_goes_to_depot_and_comes_back(void **state)
 {
-    struct rt_stack_cache a = { 0 };
-    struct rt_stack_cache b = { 0 };
+    struct rt_stack_cache a = {0};
+    struct rt_stack_cache b = {0};
     struct rt_stack *s[POOL_COUNT];
     uint64_t idle;
     uint64_t created;
@@ -147,7 +148,7 @@ static void test_stack_put_surplus_goes_to_depot_and_comes_back(void **state)
 
 static void test_stack_put_last_in_first_out(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct rt_stack *a = take(&cache, RT_STACK_CLASS_DEFAULT);
     struct rt_stack *b = take(&cache, RT_STACK_CLASS_DEFAULT);
 
@@ -177,7 +178,7 @@ static void test_stack_adopt_thread_bounds_hold_a_local(void **state)
 
 static void test_stack_hundred_thousand_guarded_few_mappings(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct rt_stack *list = NULL;
     int before = count_mappings();
     int grown;
@@ -221,7 +222,7 @@ static int in_child(int (*fn)(void))
 
 static int fallback_child(void)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     unsigned want = RT_SANITIZED ? 1000 : RT_STACK_MPROTECT_CAP;
     int err = 0;
 
@@ -248,7 +249,7 @@ static int fallback_child(void)
 
 static int out_of_memory_child(void)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct rt_stack *s;
     int err = 0;
 
@@ -267,7 +268,7 @@ static int out_of_memory_child(void)
 
 static int small_address_space_child(void)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     int err = 0;
 
     rt_stack_guards_are_cheap();
@@ -277,7 +278,7 @@ static int small_address_space_child(void)
 
 static int guard_fails_child(void)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     enum rt_sys_call call = rt_stack_guards_are_cheap() ? RT_SYS_MADVISE : RT_SYS_MPROTECT;
     struct rt_stack *a;
     struct rt_stack *b;
@@ -296,7 +297,8 @@ static int guard_fails_child(void)
     return b->base == a->base + ((size_t)64 << 10) ? 0 : 3; /* the failed one was not lost */
 }
 
-/* First of all tests: the kind of guard is decided once per process, so the children must find it open. */
+/* First of all tests: the kind of guard is decided once per process, so the children must find it
+ * open. */
 static void test_stack_without_cheap_guards_capped_with_eagain(void **state)
 {
     (void)state;

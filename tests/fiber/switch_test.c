@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: stacks change threads without losing errno, FP modes, memory order or the sanitizers' trust.
- * Method: first by hand, one stack taken over by a second thread; then many stacks whose loop runs jobs and gives
- * way after each step, two threads that take whichever comes next, and a plain counter that only the hand-over
- * protects. Under ASan stack-use-after-return detection is on.
+/* Goal: stacks change threads without losing errno, FP modes, memory order or the sanitizers'
+ * trust. Method: first by hand, one stack taken over by a second thread; then many stacks whose
+ * loop runs jobs and gives way after each step, two threads that take whichever comes next, and a
+ * plain counter that only the hand-over protects. Under ASan stack-use-after-return detection is
+ * on.
  */
 #include "fiber/switch.h"
 
@@ -125,7 +126,7 @@ static void *resume_elsewhere(void *stack)
 
 static void test_switch_when_stack_changes_thread_errno_and_rounding_go_along(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct thread_side side;
     struct rt_stack *s;
     pthread_t thread;
@@ -158,7 +159,7 @@ static void ping_job(void)
 
 static void test_switch_million_times_nothing_lost(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct thread_side side;
     struct rt_stack *s;
 
@@ -183,7 +184,7 @@ static void backtrace_job(void)
 
 static void test_switch_backtrace_inside_stack_ends(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     struct thread_side side;
     struct rt_stack *s;
 
@@ -206,7 +207,7 @@ static struct {
     uint64_t counter; /* protected by the mutex */
     RT_ATOMIC(uint64_t) migrations;
     RT_ATOMIC(uint64_t) damaged;
-} many = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+} many = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void make_ready(struct rt_stack *s)
 {
@@ -250,7 +251,7 @@ static void stepping_job(void)
 static void *drive(void *unused)
 {
     struct thread_side side;
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     unsigned live;
 
     (void)unused;
@@ -282,7 +283,7 @@ static void *drive(void *unused)
 
 static void test_switch_when_two_threads_share_stacks_nothing_lost(void **state)
 {
-    struct rt_stack_cache cache = { 0 };
+    struct rt_stack_cache cache = {0};
     uint64_t created = 0;
     pthread_t thread[2];
 
