@@ -28,10 +28,13 @@
 #define MODEL_MUTANT "rt_inbox_take", "xchg_acquire", MODEL_SPLIT
 #elif defined(MUT_HAS_BLIND)
 #define MODEL_MUTANT "rt_inbox_has", "load_sc", MODEL_ZERO
+#define MODEL_SUITE "sleep"
 #elif defined(MUT_HAS_RELAXED)
 #define MODEL_MUTANT "rt_inbox_has", "load_sc", MODEL_RELAXED
+#define MODEL_SUITE "sleep"
 #elif defined(MUT_NO_RING) || defined(MUT_ALL_RING)
 #define MODEL_MUTANT "", "", MODEL_RIGHT
+#define MODEL_SUITE "sleep"
 #endif
 
 #include "model_main.h"

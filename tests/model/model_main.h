@@ -3,7 +3,8 @@
  *
  * A suite runs `iterations` random schedules, the same ones each time, or every schedule with at most `bound` forced
  * switches. The count is multiplied by RT_MODEL_ITERS percent, or by the first argument: 100 is the default,
- * 1000 a long hunt. A failed suite prints Relacy's account of the schedule that broke it.
+ * 1000 a long hunt. A failed suite prints Relacy's account of the schedule that broke it (a mutant only if
+ * RT_MODEL_TRACE is set). A model that defines MODEL_SUITE for a mutant runs the suite of that name only.
  */
 #ifndef RT_MODEL_MAIN_H
 #define RT_MODEL_MAIN_H
@@ -12,13 +13,28 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <sstream>
+#include <ostream>
+#include <streambuf>
 
 #include "model_atomic.h"
 
 /* Wherever the model needs "and then": a place where another thread may run. */
 #define MODEL_YIELD() rl::yield(1, $)
 
+/* Relacy's report, kept in place: it replaces operator new, so a growing string would not survive it. */
+struct model_text : std::streambuf {
+    char text[1 << 18];
+
+    model_text() { restart(); }
+    void        restart() { setp(text, text + sizeof text - 1); }
+    const char *read()
+    {
+        *pptr() = 0;
+        return text;
+    }
+};
+
+static model_text  model_report;
 static double      model_percent = 100;
 static const char *model_program;
 
@@ -34,7 +50,12 @@ static inline void model_begin(int argc, char **argv, const char *program)
 
 template <typename suite> static inline void model_search(const char *name, rl::test_params &p, const char *how)
 {
-    std::ostringstream text;
+#ifdef MODEL_SUITE
+    if (strcmp(name, MODEL_SUITE))
+        return;
+#endif
+    model_report.restart();
+    std::ostream text(&model_report);
     p.output_stream = &text;
     p.progress_stream = &text;
     p.execution_depth_limit = 4000;
@@ -46,7 +67,7 @@ template <typename suite> static inline void model_search(const char *name, rl::
 #ifdef MODEL_MUTANT
     if (getenv("RT_MODEL_TRACE"))
 #endif
-        puts(text.str().c_str());
+        puts(model_report.read());
     printf("%s: FAILED\n", model_program);
     fflush(stdout);
     _exit(1); /* Relacy leaves a broken schedule's objects behind: nothing can be torn down after it */

@@ -22,7 +22,6 @@
  * MUTANT: SAME_TICKET     the ticket is not raised: a late name claims the next wait
  * MUTANT: PINNED_ARMED    a pinned task's store does not publish what it wrote before
  * MUTANT: VISIT_SKIP      the canceller at the child is not counted
- * MUTANT: VISIT_RELAXED   the canceller does not see the child it visits
  * MUTANT: ENTER_RELAXED   the child is not published by the wait
  * MUTANT: UNVISIT_RELAXED the canceller's last look at the child is not over when the task goes on
  * MUTANT: UNVISIT_SPLIT   two cancellers leave and one is counted
@@ -30,38 +29,52 @@
  */
 #if defined(MUT_CLAIM_SPLIT)
 #define MODEL_MUTANT "rt_ww_claim", "cas_acq_rel", MODEL_SPLIT
+#define MODEL_SUITE "free"
 #elif defined(MUT_CLAIM_RELAXED)
 #define MODEL_MUTANT "rt_ww_claim", "cas_acq_rel", MODEL_RELAXED
+#define MODEL_SUITE "free"
 #elif defined(MUT_PARK_RELAXED)
 #define MODEL_MUTANT "rt_ww_park", "cas_acq_rel", MODEL_RELAXED
+#define MODEL_SUITE "free"
 #elif defined(MUT_PARK_BLIND)
 #define MODEL_MUTANT "rt_ww_park", "cas_acq_rel", MODEL_BLIND
+#define MODEL_SUITE "free"
 #elif defined(MUT_CANCEL_SKIP)
 #define MODEL_MUTANT "rt_ww_cancel", "cas_acq_rel", MODEL_SKIP
+#define MODEL_SUITE "free"
 #elif defined(MUT_CANCEL_SPLIT)
 #define MODEL_MUTANT "rt_ww_cancel", "cas_acq_rel", MODEL_SPLIT
+#define MODEL_SUITE "free"
 #elif defined(MUT_ARM_BLIND)
 #define MODEL_MUTANT "rt_ww_arm", "cas_acq_rel", MODEL_BLIND
+#define MODEL_SUITE "free"
 #elif defined(MUT_FINISH_RELAXED)
 #define MODEL_MUTANT "rt_ww_finish", "load_acquire", MODEL_RELAXED
+#define MODEL_SUITE "free"
 #elif defined(MUT_FINISH_SPLIT)
 #define MODEL_MUTANT "rt_ww_finish", "and_acq_rel", MODEL_SKIP
+#define MODEL_SUITE "free"
 #elif defined(MUT_SAME_TICKET)
 #define MODEL_MUTANT "", "", MODEL_RIGHT
+#define MODEL_SUITE "free"
 #elif defined(MUT_PINNED_ARMED)
 #define MODEL_MUTANT "rt_ww_arm_pinned", "store_release", MODEL_RELAXED
+#define MODEL_SUITE "pinned"
 #elif defined(MUT_VISIT_SKIP)
 #define MODEL_MUTANT "rt_ww_inline_visit", "cas_acq_rel", MODEL_SKIP
-#elif defined(MUT_VISIT_RELAXED)
-#define MODEL_MUTANT "rt_ww_inline_visit", "cas_acq_rel", MODEL_RELAXED
+#define MODEL_SUITE "inline"
 #elif defined(MUT_ENTER_RELAXED)
 #define MODEL_MUTANT "rt_ww_inline_enter", "cas_acq_rel", MODEL_RELAXED
+#define MODEL_SUITE "inline"
 #elif defined(MUT_UNVISIT_RELAXED)
 #define MODEL_MUTANT "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_RELAXED
+#define MODEL_SUITE "inline"
 #elif defined(MUT_UNVISIT_SPLIT)
 #define MODEL_MUTANT "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_SPLIT
+#define MODEL_SUITE "inline"
 #elif defined(MUT_LEAVE_BLIND)
 #define MODEL_MUTANT "rt_ww_inline_leave", "cas_acq_rel", MODEL_BLIND
+#define MODEL_SUITE "inline"
 #endif
 
 #include "model_main.h"
