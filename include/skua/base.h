@@ -23,7 +23,7 @@
  * Options follow the fixed arguments as designated initialisers, the C spelling of keyword
  * arguments: skua_spawn(fn, arg, .name = "reader"). Zero means default. The macro fills in .size;
  * behind each macro stands a function skua_x_with(..., const struct skua_x_opts *) for C++ and
- * for bindings, which set .size = sizeof(struct skua_x_opts) themselves; NULL means all defaults. */
+ * for bindings, which set .size = sizeof(struct skua_x_opts) themselves. NULL: all defaults. */
 #ifndef SKUA_BASE_H
 #define SKUA_BASE_H
 
