@@ -33,7 +33,7 @@ static void *main_task(void *arg)
     if (!skua_future_set_result(future, "another value"))
         puts("A future is set once");
 
-    skua_release(setter);
+    SKUA_IGNORE(skua_join(setter, NULL));       /* it uses the future until it ends */
     skua_release(future);
     return err < 0 ? skua_fail(err) : NULL;
 }

@@ -21,7 +21,7 @@ static void *work(void *arg)
 static void *main_task(void *arg)
 {
     double start = skua_loop_time();
-    struct job two = { "Task of 2 seconds", 2.0 }, one = { "Task of 1 second", 1.0 };
+    static struct job two = { "Task of 2 seconds", 2.0 }, one = { "Task of 1 second", 1.0 };
     skua_task *tasks[] = { skua_spawn(work, &two), skua_spawn(work, &one) };
     void *results[2];
     int err = skua_gather(tasks, 2, results, SKUA_RELEASE);

@@ -256,8 +256,9 @@ def main():
     parser = argparse.ArgumentParser(description="Runs the examples and compares their output.")
     parser.add_argument("--bindir", type=pathlib.Path, help="where the programs are")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
-    parser.add_argument("--only", action="append", metavar="NAME", choices=CASES,
-                        help="run this case only; may be repeated")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the cases to run (all)")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="the same, as an option that may be repeated")
     parser.add_argument("--scale", type=float, default=1.0, metavar="F",
                         help="multiply the tolerance of times (slow machines, sanitizers)")
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="cases at a time (4)")
@@ -267,8 +268,11 @@ def main():
         return 0
     if options.bindir is None or not options.bindir.is_dir():
         parser.error("--bindir names no folder")
-    names = options.only or list(CASES)
-    missing = [case for case in names if not (EXPECTED / f"{case}.txt").is_file()]
+    names = options.names + options.only or list(CASES)
+    unknown = [name for name in names if name not in CASES]
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)} (see --list)")
+    missing = [name for name in names if not (EXPECTED / f"{name}.txt").is_file()]
     if missing:
         parser.error(f"no expected output for {', '.join(missing)}")
     context = Context(options.bindir, options.scale)
