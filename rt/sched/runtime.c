@@ -467,6 +467,8 @@ void rt_runtime_free(struct rt_runtime *rt)
         rt_report_leftovers(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
+    if (rt->signal_handlers_free)
+        rt->signal_handlers_free(rt);
     free_groups(rt);
     leave_table(rt);
     rt_free(rt);
