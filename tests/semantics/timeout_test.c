@@ -259,12 +259,11 @@ static void *both_main(void *later)
     struct t_waiter w = { f, "i" };
     struct outer o = { skua_spawn(t_waiter, &w), 5, 1 };
     skua_task *t = skua_spawn(wait_for_inner, &o);
-    double when = skua_loop_time() + 5;
     if (!later)
-        skua_call_at(when, cancel_task, t);
+        skua_call_later(5, cancel_task, t);
     skua_yield();
     if (later)
-        skua_call_at(when, cancel_task, t);
+        skua_call_later(5, cancel_task, t);
     T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
     skua_release(o.inner);
     skua_release(f);
