@@ -268,6 +268,8 @@ static void exec_scenario(const char *scenario, int err_fd)
     snprintf(name, sizeof name, "%s", scenario);
     char *argv[] = { self, flag, name, NULL };
     dup2(err_fd, STDERR_FILENO);
+    /* A shell starts what runs in the background with SIGINT ignored. */
+    signal(SIGINT, SIG_DFL);
     execv(self, argv);
     _exit(126);
 }
