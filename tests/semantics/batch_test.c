@@ -195,8 +195,9 @@ static void test_rule_14_timers_fire_by_deadline(void **state)
 
 static void *equal_main(void *arg)
 {
+    static char words[5][2] = { "0", "1", "2", "3", "4" };
     for (int i = 0; i < 5; i++)
-        skua_call_later(1, t_say, (void *)(uintptr_t)&"0\0001\0002\0003\0004"[2 * i]);
+        skua_call_later(1, t_say, words[i]);
     T_EXPECT_INT(skua_sleep(2), 0);
     return arg;
 }
