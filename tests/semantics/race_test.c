@@ -18,13 +18,13 @@ static struct race {
 static void race_all(int me, bool in_task)
 {
     for (int i = 0; i < ROUNDS; i++) {
+        atomic_store(&race.at[me], i);
         while (atomic_load(&race.at[!me]) < i) {
             if (in_task)
                 SKUA_IGNORE(skua_yield());
             else
                 sched_yield();
         }
-        atomic_store(&race.at[me], i);
         race.won[me][i] = me == 0 ? skua_future_set_result(race.f[i], T_PTR(i + 1))
                                   : skua_cancel(race.f[i], NULL);
     }
