@@ -264,7 +264,8 @@ static void *edge_main(void *arg)
 
 static void test_rule_35_delivery_is_edge_triggered(void **state)
 {
-    /* Goal: once delivered, further waits work, so cleanup may wait; a new request delivers again. */
+    /* Goal: once delivered, further waits work, so cleanup may wait; a new request delivers
+     * again. */
     (void)state;
     t_run(edge_main, NULL);
     t_check_log("f0 f1 f2 again");

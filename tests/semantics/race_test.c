@@ -89,7 +89,7 @@ static void *race_tasks_main(void *arg)
 
 static void test_rule_85_set_result_against_cancel_one_wins(void **state)
 {
-    /* Goal: free tasks race over thousands of futures; both learn who won, and so does who waits. */
+    /* Goal: free tasks race over thousands of futures; both and the waiter learn who won. */
     (void)state;
     t_run(race_tasks_main, NULL);
 }

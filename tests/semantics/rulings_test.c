@@ -162,7 +162,7 @@ static void test_rule_84_free_tasks_run_on_every_worker(void **state)
     t_run(spread_main, NULL, .real_time = true);
 }
 
-static void *group_member(void *arg)
+static void *run_in_group(void *arg)
 {
     struct home *h = arg;
     if (h->thread == 0) {
@@ -183,7 +183,7 @@ static void *groups_main(void *arg)
         if (i < GROUPS)
             g[at] = skua_group_new(.worker = at % t_workers() + 1);
         T_EXPECT(g[at] != NULL);
-        t[i] = skua_spawn(group_member, &h[at], .group = g[at]);
+        t[i] = skua_spawn(run_in_group, &h[at], .group = g[at]);
     }
     T_EXPECT_INT(skua_gather(t, GROUPS * EACH, NULL, SKUA_RELEASE), 0);
     for (int i = 0; i < GROUPS; i++) {
@@ -326,8 +326,10 @@ static void *errno_main(void *arg)
 {
     enum { N = 12 };
     skua_task *t[N];
-    for (int i = 0; i < N; i++)
-        t[i] = i % 2 ? skua_go(keeps_errno, T_PTR(100 + i)) : skua_spawn(keeps_errno, T_PTR(100 + i));
+    for (int i = 0; i < N; i++) {
+        void *mine = T_PTR(100 + i);
+        t[i] = i % 2 ? skua_go(keeps_errno, mine) : skua_spawn(keeps_errno, mine);
+    }
     errno = 77;
     T_EXPECT_INT(skua_gather(t, N, NULL, SKUA_RELEASE), 0);
     T_EXPECT_INT(errno, 77);
