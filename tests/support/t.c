@@ -233,10 +233,13 @@ static void on_deadline(int signo)
     abort();
 }
 
-static void arm_deadline(void)
+static void arm_deadline(bool scenario)
 {
     const char *env = getenv("SKUA_TEST_DEADLINE");
     int seconds = env ? atoi(env) : DEADLINE_S;
+    /* The scenario speaks up before the test that waits for it does. */
+    if (scenario)
+        seconds -= seconds / 4;
     struct sigaction act = { .sa_handler = on_deadline, .sa_flags = SA_ONSTACK };
     sigaction(SIGALRM, &act, NULL);
     alarm(seconds > 0 ? (unsigned)seconds : DEADLINE_S);
@@ -247,7 +250,7 @@ int t_setup(void **state)
     running_test = *state;
     forget_failures();
     t_log_reset();
-    arm_deadline();
+    arm_deadline(false);
     return 0;
 }
 
@@ -326,7 +329,7 @@ bool t_child_killed(const struct t_child *child, int signo)
 static int run_scenario(const char *name, const struct t_scenario *scenarios)
 {
     running_test = name;
-    arm_deadline();
+    arm_deadline(true);
     for (; scenarios && scenarios->name; scenarios++) {
         if (strcmp(scenarios->name, name) != 0)
             continue;
