@@ -40,6 +40,7 @@ struct skua_run_opts {
 struct skua_spawn_opts {
     size_t size; const char *name; skua_group *group; size_t copy;
     skua_cb drop; size_t stack_size; bool eager; int *ret_err;
+    const char *where;               /* place of spawn for reports; the macros fill it in */
 };
 typedef struct { uint64_t opaque[2]; } skua_token;           /* asks a blocking call to stop */
 #define SKUA_TOKEN_INIT {{0}}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. The arena of stacks.
  *
- * Design: chunks of one size class are reserved without commitment and cut from below. At the low end of each
- * stack lies its guard, made by MADV_GUARD_INSTALL where the kernel has it (6.13): such a guard costs no
- * mapping, while mprotect() splits the chunk and meets the limit of mappings per process at some 32,000
- * stacks, hence RT_STACK_MPROTECT_CAP. Nothing is ever unmapped: a stack outlives the runtime that made it.
+ * Design: chunks of one size class are reserved without commitment and cut from below. At the low
+ * end of each stack lies its guard, made by MADV_GUARD_INSTALL where the kernel has it (6.13): such
+ * a guard costs no mapping, while mprotect() splits the chunk and meets the limit of mappings per
+ * process at some 32,000 stacks, hence RT_STACK_MPROTECT_CAP. Nothing is ever unmapped: a stack
+ * outlives the runtime that made it.
  *
  * Who runs what: rt_arena_carve() on any thread, under the lock but for the guard itself;
  * rt_arena_stack_of_guard() anywhere, reads only what was published before the stack existed.
@@ -36,7 +37,7 @@ struct chunk {
     RT_ATOMIC(uint32_t) carved; /* written under the lock, read by the signal handler */
 };
 
-/* Carved, but its guard could not be made: waits for the next try. Lies where the descriptor would. */
+/* Carved, but without its guard: waits for the next try where the descriptor would lie. */
 struct raw_stack {
     struct raw_stack *next;
     char *low;
@@ -45,12 +46,13 @@ struct raw_stack {
 static struct {
     struct rt_lock lock;
     RT_ATOMIC(uint32_t) chunk_count;
-    RT_ATOMIC(uint32_t) stack_count;      /* guarded stacks */
+    RT_ATOMIC(uint32_t) claim_count;      /* stacks made or in the making */
+    RT_ATOMIC(uint32_t) stack_count;      /* stacks made */
     RT_ATOMIC(int) guard;                 /* enum guard_kind; decided once, under the lock */
     struct chunk *open[RT_STACK_CLASSES]; /* where the class is being cut from */
     struct raw_stack *raw[RT_STACK_CLASSES];
     struct chunk chunk[CHUNKS_MAX];
-} arena = { .lock = RT_LOCK_INIT(RT_RANK_DEPOT) };
+} arena = {.lock = RT_LOCK_INIT(RT_RANK_DEPOT)};
 
 static struct rt_stack *descriptor_of(char *low, unsigned size_class)
 {
@@ -112,7 +114,8 @@ static int open_chunk(unsigned size_class)
 
     if (n == CHUNKS_MAX)
         return -EAGAIN;
-    while ((rc = rt_sys_mmap_reserve(bytes, &memory)) < 0 && bytes > rt_arena_class_bytes(size_class))
+    while ((rc = rt_sys_mmap_reserve(bytes, &memory)) < 0 &&
+           bytes > rt_arena_class_bytes(size_class))
         bytes /= 2;
     if (rc < 0)
         return -ENOMEM;
@@ -123,7 +126,8 @@ static int open_chunk(unsigned size_class)
     chunk->stack_count = (uint32_t)(bytes / rt_arena_class_bytes(size_class));
     rt_store_relaxed(&chunk->carved, 0); /* relaxed: the count publishes it */
     arena.open[size_class] = chunk;
-    rt_store_release(&arena.chunk_count, n + 1); /* pairs: ARENA_CHUNKS -> rt_arena_stack_of_guard */
+    /* pairs: ARENA_CHUNKS -> rt_arena_stack_of_guard */
+    rt_store_release(&arena.chunk_count, n + 1);
     return 0;
 }
 
@@ -175,14 +179,13 @@ static int install_guard(char *low)
     return rt_sys_mprotect_none(low, RT_STACK_GUARD_BYTES);
 }
 
-/* Counts one more stack; false when the cap of mprotect guards is reached. */
-static bool count_stack(uint32_t *ret_serial)
+/* Claims one more stack; false when the cap of mprotect guards is reached. */
+static bool claim_stack(void)
 {
-    uint32_t serial = rt_add_relaxed(&arena.stack_count, 1) + 1; /* relaxed: a number, nothing hangs on it */
+    uint32_t claimed = rt_add_relaxed(&arena.claim_count, 1) + 1; /* relaxed: a limit, no order */
 
-    *ret_serial = serial;
-    if (RT_UNLIKELY(guard_kind_get() != GUARD_CHEAP && serial > RT_STACK_MPROTECT_CAP)) {
-        rt_sub_relaxed(&arena.stack_count, 1);
+    if (RT_UNLIKELY(guard_kind_get() != GUARD_CHEAP && claimed > RT_STACK_MPROTECT_CAP)) {
+        rt_sub_relaxed(&arena.claim_count, 1);
         return false;
     }
     return true;
@@ -191,18 +194,17 @@ static bool count_stack(uint32_t *ret_serial)
 struct rt_stack *rt_arena_carve(unsigned size_class, int *ret_err)
 {
     struct rt_stack *s;
-    uint32_t serial;
     char *low;
     int rc;
 
     RT_ASSERT(size_class < RT_STACK_CLASSES);
-    if (!count_stack(&serial)) {
+    if (!claim_stack()) {
         *ret_err = -EAGAIN;
         return NULL;
     }
     rc = cut(size_class, &low);
     if (rc < 0)
-        goto undo_count;
+        goto undo_claim;
     rc = install_guard(low);
     if (rc < 0)
         goto undo_cut;
@@ -211,13 +213,13 @@ struct rt_stack *rt_arena_carve(unsigned size_class, int *ret_err)
     s->base = low + RT_STACK_GUARD_BYTES;
     s->top = low + rt_arena_class_bytes(size_class);
     s->size_class = (uint8_t)size_class;
-    s->serial = serial;
+    s->serial = rt_add_relaxed(&arena.stack_count, 1) + 1; /* relaxed: a number, no order */
     return s;
 
 undo_cut:
     uncut(low, size_class);
-undo_count:
-    rt_sub_relaxed(&arena.stack_count, 1);
+undo_claim:
+    rt_sub_relaxed(&arena.claim_count, 1);
     *ret_err = rc == -EAGAIN ? -EAGAIN : -ENOMEM;
     return NULL;
 }
@@ -239,7 +241,8 @@ const struct rt_stack *rt_arena_stack_of_guard(const void *addr)
         if (offset >= chunk->stack_count * bytes)
             continue;
         /* pairs: ARENA_CARVED <- cut */
-        if (offset / bytes >= rt_load_acquire(&chunk->carved) || offset % bytes >= RT_STACK_GUARD_BYTES)
+        if (offset / bytes >= rt_load_acquire(&chunk->carved) ||
+            offset % bytes >= RT_STACK_GUARD_BYTES)
             return NULL;
         return descriptor_of(chunk->base + offset / bytes * bytes, chunk->size_class);
     }

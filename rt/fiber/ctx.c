@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 2: fiber. Prepares stacks for the first switch and keeps errno per task. */
+/* floor 2: fiber. Prepares stacks for the first switch and finds errno. */
 #include "fiber/ctx.h"
 
 #include <errno.h>
 #include <stdint.h>
 
-#define MXCSR_DEFAULT  0x1f80u /* all exceptions masked, round to nearest: the ABI's state at program start */
+/* All exceptions masked, round to nearest: what the ABI lets a program start with. */
+#define MXCSR_DEFAULT  0x1f80u
 #define X87_CW_DEFAULT 0x037fu
 
 /* What rt_ctx_start finds on a prepared stack; layout shared with the assembly. */
@@ -22,6 +23,8 @@ _Static_assert(sizeof(struct start_frame) == 32, "the assembly knows the layout"
 
 void rt_ctx_start(void);
 
+ptrdiff_t rt_ctx_errno_offset;
+
 void *rt_ctx_make(void *top, void (*entry)(void))
 {
     char *end = (char *)top - ((uintptr_t)top & 15);
@@ -36,14 +39,12 @@ void *rt_ctx_make(void *top, void (*entry)(void))
     return f;
 }
 
-RT_NOINLINE int rt_ctx_errno_load(void)
+/* Before main(), so that the accessors need no check. */
+__attribute__((constructor)) static void find_errno(void)
 {
-    RT_COMPILER_BARRIER();
-    return errno;
-}
+    const char *thread_base;
 
-RT_NOINLINE void rt_ctx_errno_store(int value)
-{
-    RT_COMPILER_BARRIER();
-    errno = value;
+    /* The ABI keeps the base's own address at the base. */
+    __asm__ volatile("movq %%fs:0, %0" : "=r"(thread_base));
+    rt_ctx_errno_offset = (ptrdiff_t)((uintptr_t)&errno - (uintptr_t)thread_base);
 }

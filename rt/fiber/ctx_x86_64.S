@@ -9,8 +9,8 @@
  * A prepared stack holds 0 and 8 alike, then the entry function at 16 and the top at 24.
  *
  * The other side is entered by an indirect jump: a ret to an address that no call pushed costs a
- * misprediction. The FP control bits are compared before they are written, since writing is the dear part; the
- * low six bits of MXCSR are sticky flags and not control.
+ * misprediction. The FP control bits are compared before they are written, since writing is the
+ * dear part; the low six bits of MXCSR are sticky flags and not control.
  */
     .text
 
@@ -121,8 +121,8 @@ rt_ctx_start:
 
     .section .note.GNU-stack, "", @progbits
 
-    /* Every indirect jump above lands on endbr64: the object may be linked with IBT on. The shadow stack is
-     * not claimed. */
+    /* Every indirect jump above lands on endbr64: the object may be linked with IBT on. The shadow
+     * stack is not claimed. */
     .section .note.gnu.property, "a"
     .p2align 3
     .long   4

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. Telling who ran over the end of a stack, before the process dies of it.
  *
- * Design: one handler for SIGSEGV and SIGBUS on a signal stack per thread. A fault in a guard is reported, then the
- * dispositions from before are back and the faulting instruction runs again, so that the process ends, or its
- * crash handler sees it, as if we had not been there. Every other fault goes to whoever was there before.
+ * Design: one handler for SIGSEGV and SIGBUS on a signal stack per thread. A fault in a guard is
+ * reported, then the dispositions from before are back and the faulting instruction runs again, so
+ * that the process ends, or its crash handler sees it, as if we had not been there. Every other
+ * fault goes to whoever was there before.
  *
- * Who runs what: install and remove under the lock; the handler anywhere, also while they run: it reads
- * what they had written before they let the signal in.
+ * Who runs what: install and remove under the lock; the handler anywhere, also while they run: it
+ * reads what they had written before they let the signal in.
  */
 #include "fiber/stack.h"
 
@@ -33,14 +34,14 @@ struct altstack {
     unsigned depth;
 };
 
-static const int signals[SIGNAL_COUNT] = { SIGSEGV, SIGBUS };
+static const int signals[SIGNAL_COUNT] = {SIGSEGV, SIGBUS};
 
 static struct {
     struct rt_lock lock;
     bool is_installed;
     RT_ATOMIC(report_fn *) report;
     struct sigaction previous[SIGNAL_COUNT];
-} overflow = { .lock = RT_LOCK_INIT(RT_RANK_LOG) };
+} overflow = {.lock = RT_LOCK_INIT(RT_RANK_LOG)};
 
 static void restore_previous(int sig, const struct sigaction *previous)
 {
@@ -96,7 +97,7 @@ int rt_stack_overflow_handler_install(void (*report)(const struct rt_stack *s, v
     if (overflow.is_installed)
         goto unlock;
     for (int i = 0; i < SIGNAL_COUNT; i++) {
-        /* Known before the handler can run; nobody else changes dispositions between the two calls. */
+        /* Known before the handler can run; nobody changes dispositions between the two calls. */
         rc = rt_sys_sigaction(signals[i], NULL, &overflow.previous[i]);
         if (rc == 0)
             rc = rt_sys_sigaction(signals[i], &act, NULL);
@@ -125,7 +126,8 @@ void rt_stack_overflow_handler_remove(void)
     rt_unlock(&overflow.lock);
 }
 
-/* The alternate stack of the calling thread when it is one of ours. A foreign one is only read at its low end. */
+/* The alternate stack of the calling thread when it is one of ours. A foreign one is only read at
+ * its low end. */
 static RT_NO_SANITIZE struct altstack *altstack_current(stack_t *ret_ss)
 {
     struct altstack *a;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. Type-stable objects of 128 bytes, numbered, never given back.
  *
- * A freed object keeps all its bytes but the first eight, which link it, so that somebody with a stale
- * number can still read its words and find that they have moved on. The number of an object is written once,
- * when it is carved, and is never written again.
+ * A freed object keeps all its bytes but the first eight, which link it, so that somebody with a
+ * stale number can still read its words and find that they have moved on. The number of an object
+ * is written once, when it is carved, and is never written again.
  */
 #ifndef RT_FIBER_SLAB_H
 #define RT_FIBER_SLAB_H
@@ -16,9 +16,9 @@
 #define RT_SLAB_SLOT_BITS    24u
 #define RT_SLAB_SLOT_MAX     ((1u << RT_SLAB_SLOT_BITS) - 1)
 /* Where every object keeps its number as a uint32_t; the type that lives in the slab asserts it. */
-#define RT_SLAB_SLOT_OFFSET  12u
-#define RT_SLAB_CACHE_MAX    512u /* free objects that a cache keeps */
-#define RT_SLAB_BATCH        256u /* and how many move between a cache and the depot at once */
+#define RT_SLAB_SLOT_OFFSET 12u
+#define RT_SLAB_CACHE_MAX   512u /* free objects that a cache keeps */
+#define RT_SLAB_BATCH       256u /* and how many move between a cache and the depot at once */
 
 struct rt_slab_free {
     struct rt_slab_free *next;
@@ -38,8 +38,9 @@ static inline uint32_t rt_slab_slot(const void *obj)
     return *(const uint32_t *)(const void *)((const char *)obj + RT_SLAB_SLOT_OFFSET);
 }
 
-/* A free object as its last owner left it (zero when newly carved), or NULL when memory or numbers are used
- * up. *ret_slot is its number, 1 .. RT_SLAB_SLOT_MAX. c is the caller's own, or NULL on a plain thread. */
+/* A free object as its last owner left it (zero when newly carved), or NULL when memory or numbers
+ * are used up. *ret_slot is its number, 1 .. RT_SLAB_SLOT_MAX. c is the caller's own, or NULL on a
+ * plain thread. */
 static inline void *rt_slab_get(struct rt_slab_cache *c, uint32_t *ret_slot)
 {
     struct rt_slab_free *obj;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. Pools of stacks.
  *
- * Design: a cache per worker that nobody else touches, a depot behind a lock; between the two stacks move in
- * batches. A fresh stack is made only when both are empty, so the number of stacks is the largest
- * number that was ever in use at once, plus what caches hold.
+ * Design: a cache per worker that nobody else touches, a depot behind a lock; between the two
+ * stacks move in batches. A fresh stack is made only when both are empty, so the number of stacks
+ * is the largest number that was ever in use at once, plus what caches hold.
  *
- * Who runs what: a cache belongs to its worker, only its counts are read by others; caches with something in
- * them are listed so that rt_stacks_idle() finds them.
+ * Who runs what: a cache belongs to its worker, only its counts are read by others; caches with
+ * something in them are listed so that rt_stacks_idle() finds them.
  */
 #include "fiber/stack.h"
 
@@ -24,7 +24,7 @@ static struct {
     struct rt_stack *list[RT_STACK_CLASSES];
     uint32_t count[RT_STACK_CLASSES];
     struct rt_stack_cache *caches; /* those with a limit */
-} depot = { .lock = RT_LOCK_INIT(RT_RANK_DEPOT) };
+} depot = {.lock = RT_LOCK_INIT(RT_RANK_DEPOT)};
 
 static struct rt_stack *make(unsigned size_class, void (*entry)(void), int *ret_err)
 {
@@ -132,7 +132,8 @@ void rt_stack_cache_flush(struct rt_stack_cache *c)
 
 size_t rt_stack_class_usable(unsigned size_class)
 {
-    size_t taken = RT_STACK_GUARD_BYTES + RT_ARENA_COLOURS * RT_CACHE_LINE + RT_ARENA_DESCRIPTOR_BYTES;
+    size_t taken =
+        RT_STACK_GUARD_BYTES + RT_ARENA_COLOURS * RT_CACHE_LINE + RT_ARENA_DESCRIPTOR_BYTES;
 
     return rt_arena_class_bytes(size_class) - taken;
 }

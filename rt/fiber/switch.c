@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. The switch as the sanitizers have to see it, and errno.
  *
- * Nothing instrumented may run between ThreadSanitizer's switch call and the swap, and no function that records
- * its own entry may leave on another fiber, so both functions here are not instrumented.
+ * Nothing instrumented may run between ThreadSanitizer's switch call and the swap, and no function
+ * that records its own entry may leave on another fiber, so both functions here are not
+ * instrumented.
  */
 #include "fiber/switch.h"
 

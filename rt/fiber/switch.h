@@ -5,9 +5,9 @@
 
 #include "fiber/stack.h"
 
-/* Leaves from, on which the caller runs, and continues to. Returns when somebody switches back to from, perhaps
- * on another thread: nothing read from thread-local state before the call is valid after it. from is
- * saved completely before to runs its first instruction. */
+/* Leaves from, on which the caller runs, and continues to. Returns when somebody switches back to
+ * from, perhaps on another thread: nothing read from thread-local state before the call is valid
+ * after it. from is saved completely before to runs its first instruction. */
 void rt_stack_switch(struct rt_stack *from, struct rt_stack *to);
 
 #endif

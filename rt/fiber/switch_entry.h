@@ -5,7 +5,7 @@
 
 #include "fiber/stack.h"
 
-/* First C function on an arena stack: finishes the switch for the sanitizers, then runs s->entry(). */
+/* First C function on an arena stack: finishes the switch for sanitizers, then runs s->entry(). */
 void rt_stack_first_entry(struct rt_stack *s);
 
 #endif

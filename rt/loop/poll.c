@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "loop/fd.h"
 
-enum { EVENTS_MAX = 128 };
+#include <skua.h>
 
 int rt_poller_init(struct rt_poller *p)
 {
@@ -37,8 +37,8 @@ void rt_poller_fini(struct rt_poller *p)
 
 int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out)
 {
-    struct epoll_event events[EVENTS_MAX];
-    int n = rt_sys_epoll_wait(p->epoll_fd, events, EVENTS_MAX, timeout_ns);
+    struct epoll_event *events = p->events;
+    int n = rt_sys_epoll_wait(p->epoll_fd, events, RT_POLL_EVENTS, timeout_ns);
     if (n < 0)
         return n;
     int seen = 0;

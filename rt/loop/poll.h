@@ -4,12 +4,16 @@
 #define RT_LOOP_POLL_H
 
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "runq/link.h"
+
+enum { RT_POLL_EVENTS = 128 };
 
 struct rt_poller {
     int epoll_fd;
     int event_fd; /* rung by others to end a blocking poll */
+    struct epoll_event events[RT_POLL_EVENTS]; /* here and not on a stack: stacks of sleeping tasks stay small */
 };
 
 /* 0 or -errno; nothing is left open on failure. */

@@ -61,10 +61,12 @@ uint64_t rt_timers_read_clock(struct rt_timers *ts)
 static void expire_task(struct skua_task *t, struct rt_fifo *out)
 {
     uint64_t word = rt_load_relaxed(&t->wait.bits); /* relaxed: the claim decides */
-    if (!t->group)
+    if (!t->group) {
         (void)rt_name_claim(rt_wait_name(t, rt_ww_ticket(word)), ETIMEDOUT, out);
-    else if (rt_ww_phase(word) == RT_PHASE_PARKED)
+    } else if (rt_ww_phase(word) == RT_PHASE_PARKED) {
+        t->timer.hop_queued = 1;
         rt_fifo_push(out, rt_item(&t->hop, RT_TAG_HOP));
+    }
 }
 
 static void expire_one(struct rt_timer *timer, struct rt_fifo *out)

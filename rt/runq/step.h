@@ -10,7 +10,8 @@ struct skua_group;
 struct rt_step {
     struct rt_link     link;
     void             (*run)(struct rt_step *self); /* on a loop stack, not in a task: must not suspend */
-    struct skua_group *home;                       /* where it runs; NULL: on any worker                */
+    void             (*drop)(struct rt_step *self); /* its loop ends before its turn; may be NULL      */
+    struct skua_group *home;                       /* where it runs                                     */
 };
 
 #endif

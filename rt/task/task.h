@@ -40,7 +40,8 @@ enum rt_task_flag {
     RT_TASK_STARTED = 2, /* the body has been entered                                        */
     RT_TASK_CALL = 4,    /* not a task: a callback handle that lives in the same slab        */
     RT_TASK_NESTED = 8,  /* the body runs as a plain call of the task that awaits it         */
-    RT_TASK_MISSED = 16, /* a cancel was delivered and not passed on (debug report)          */
+    RT_TASK_POSTED = 16, /* spawned into a group from elsewhere, has not arrived there yet   */
+    RT_TASK_MISSED = 32, /* a cancel was delivered to the body (debug report)                */
 };
 
 /* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before it arms the

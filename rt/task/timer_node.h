@@ -19,7 +19,8 @@ enum rt_timer_kind {
 struct rt_timer {
     struct rt_heap_node node; /* under the lock of `owner`                        */
     uint8_t             kind; /* fixed while armed                                */
-    uint8_t             unused[3];
+    uint8_t             hop_queued; /* the task's hop item is in a queue of its group; its thread */
+    uint8_t             unused[2];
     struct rt_timers   *owner; /* the heap armed last; written before arming       */
 };
 
