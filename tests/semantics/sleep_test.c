@@ -167,7 +167,7 @@ static void test_rule_43_cancel_removes_the_timer(void **state)
     /* Goal: the sleeper wakes at once, and its timer does not fire later. */
     (void)state;
     t_run(cancel_main, NULL);
-    t_check_log("0 m c 1 2 m1 3");
+    t_check_log("0 m 1 c 2 m1 3");
 }
 
 static void *result_main(void *arg)
