@@ -484,7 +484,12 @@ int rt_sys_thread_name(const char *name)
     return -pthread_setname_np(pthread_self(), cut);
 }
 
-RT_NOINLINE int rt_sys_gettid(void)
+RT_NOINLINE bool rt_sys_is_main_thread(void)
+{
+    return gettid() == getpid();
+}
+
+int rt_sys_gettid(void)
 {
     return (int)syscall(SYS_gettid);
 }

@@ -102,6 +102,7 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 int rt_sys_thread_join(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
+bool rt_sys_is_main_thread(void);
 int rt_sys_tgkill(int tid, int sig); /* within this process */
 int rt_sys_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old);
 int rt_sys_sigaltstack(const stack_t *ss, stack_t *ret_old);

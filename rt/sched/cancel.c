@@ -43,6 +43,16 @@ static void post(struct skua_task *t)
     rt_post_pinned(t->group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
 }
 
+/* A task lower on the stack that executes waits for the child above it, though its word does not say so before
+ * the child suspends. */
+static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
+{
+    for (struct rt_inline *f = w && w->stack ? w->stack->inl : NULL; f; f = f->up)
+        if (f->parent == t)
+            return f->child;
+    return NULL;
+}
+
 /* --- pinned, on the group's own thread --- */
 
 /* One link of the chain. Returns the task to go on with, or NULL. */
@@ -51,7 +61,9 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     uint64_t      word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
     enum rt_phase phase = rt_ww_phase(word);
     if (phase == RT_PHASE_RUNNING) {
-        rt_cancel_pend(t);
+        struct skua_task *child = t == w->cur ? NULL : inline_child(w, t);
+        if (!child || !rt_cancel(child))
+            rt_cancel_pend(t);
         return NULL;
     }
     if (t->awaiting == 0) {
@@ -100,8 +112,11 @@ void rt_cancel_posted(struct skua_task *t)
 
 /* --- free, on any thread --- */
 
-static void deliver_free(struct skua_task *t)
+static void deliver_free(struct rt_worker *w, struct skua_task *t)
 {
+    struct skua_task *child = inline_child(w, t);
+    if (RT_UNLIKELY(child && rt_cancel(child)))
+        return;
     for (;;) {
         uint64_t word;
         switch (rt_ww_cancel(&t->wait, ECANCELED, &word)) {
@@ -132,7 +147,7 @@ bool rt_cancel(struct skua_task *t)
     (void)rt_add_relaxed(&t->cancels, 1); /* relaxed: a count */
     struct rt_worker *w = rt_self();
     if (!t->group)
-        deliver_free(t);
+        deliver_free(w, t);
     else if (w == t->group->worker)
         deliver_pinned(w, t);
     else

@@ -136,13 +136,20 @@ static void park(struct rt_worker *w)
     rt_dispatch(w, &batch);
 }
 
+/* A batch that has begun is finished first: what stop() was called in the middle of still runs. */
+static bool may_leave(struct rt_worker *w)
+{
+    return w->leaving && !w->eager_back && (!w->ring_head || w->ring_head->batch == 0);
+}
+
 struct skua_task *rt_find(struct rt_worker *w)
 {
     for (;;) {
         if (RT_UNLIKELY(rt_load_relaxed(&w->leave_asked))) /* relaxed: its asker rings as well */
             w->leaving = true;
-        struct skua_task *t = w->leaving ? NULL : rt_pick_loop(w);
-        if (t || w->leaving) {
+        bool              leave = may_leave(w);
+        struct skua_task *t = leave ? NULL : rt_pick_loop(w);
+        if (t || leave) {
             found(w);
             return t;
         }

@@ -100,6 +100,8 @@ static void rotate_ring(struct rt_worker *w, struct skua_group *g)
  * would cost more than a task switch. */
 static bool begin_batch(struct rt_worker *w, struct skua_group *g, bool on_loop)
 {
+    if (RT_UNLIKELY(w->leaving))
+        return false;
     rt_absorb_pinned(w);
     if (RT_UNLIKELY(rt_timers_next(&w->timers) <= w->timers.seen)) {
         if (!on_loop)
@@ -161,7 +163,7 @@ static struct skua_task *pick_group(struct rt_worker *w, bool on_loop)
             break;
         case RT_TAG_STEP:
             run_step(w, g, rt_container_of(link, struct rt_step, link));
-            if (++w->tick - w->looked >= RT_LOOK_EVERY || w->leaving)
+            if (++w->tick - w->looked >= RT_LOOK_EVERY)
                 return NULL;
             break;
         }

@@ -59,7 +59,7 @@ struct skua_group {
     RT_ATOMIC(uint32_t) closed;   /* the runtime has ended; only loops are kept so long         */
     RT_ATOMIC(uint32_t) callers;  /* plain threads inside a call on it                          */
     struct rt_step     reap;      /* the last handle was released elsewhere                     */
-    struct skua_task  *until;     /* run_until_complete waits for it                            */
+    struct rt_step     stopper;   /* posted by skua_loop_stop from elsewhere                    */
     char              *name;
 };
 
@@ -80,6 +80,7 @@ struct rt_worker {
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
     uint32_t           budget;    /* operations left to the running task                        */
     uint32_t           cancel_depth;
+    uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */
     bool               turn;      /* groups and deque take turns                                */
     bool               searching; /* counted in rt_idle.searching                               */
     bool               leaving;   /* the loop shall return to the thread                        */

@@ -92,6 +92,21 @@ bool rt_waiter_remove(struct skua_task *t, struct rt_waiter *waiter)
     return was_linked;
 }
 
+struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *), void *arg)
+{
+    lock_any(t);
+    struct rt_waiter *at = t->waiters;
+    while (at && !matches(at, arg)) {
+        at = at->next;
+        if (at == t->waiters)
+            at = NULL;
+    }
+    if (at)
+        unlink_waiter(t, at);
+    rt_st_unlock(&t->state, t->waiters != NULL);
+    return at;
+}
+
 /* The list is emptied under the lock: who finds its waiter unlinked knows that nobody is inside it. */
 static void fire_waiters(struct skua_task *t, struct rt_fifo *out)
 {

@@ -111,6 +111,9 @@ bool rt_waiter_add(struct skua_task *t, struct rt_waiter *waiter);
 /* Any thread. Afterwards nobody touches the waiter any more. True: it had not fired. */
 bool rt_waiter_remove(struct skua_task *t, struct rt_waiter *waiter);
 
+/* Any thread. Unlinks and returns the first waiter that `matches` (called under the lock), or NULL. */
+struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *), void *arg);
+
 /* --- life --- */
 
 static inline bool rt_task_is_done(const struct skua_task *t)
