@@ -153,7 +153,7 @@ struct skua_task *rt_find(struct rt_worker *w)
             found(w);
             return t;
         }
-        if (w->ring_head)
+        if (w->ring_head || w->leaving)
             continue;
         if (own_mail(w) || rt_inject_length(&w->rt->inject) > 0) {
             rt_look_around(w);

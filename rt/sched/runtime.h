@@ -9,6 +9,7 @@
 #include "sched/worker.h"
 
 struct rt_pool;
+struct rt_signal_handler;
 
 struct rt_runtime {
     unsigned            n;          /* workers */
@@ -24,6 +25,8 @@ struct rt_runtime {
     struct rt_watch     watch;
     struct rt_pool     *pool;       /* of the thread lanes; made on first use under lock, see aio/pool.h */
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
+    struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
+    void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
     int                 blocking_threads; /* 0: the default */
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */

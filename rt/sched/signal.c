@@ -146,6 +146,22 @@ int rt_signal_take_pending(struct rt_runtime *rt, uint64_t mask)
     return signo;
 }
 
+void rt_signal_give_back(struct rt_runtime *rt, int signo)
+{
+    struct rt_fifo out = { 0 };
+    uint64_t       bit = (uint64_t)1 << (signo - 1);
+    bool           taken = false;
+    rt_lock(&lock);
+    struct seat *s = seat_of(rt);
+    for (struct rt_signal_sub *sub = s ? s->subs : NULL; sub && !taken; sub = sub->next)
+        taken = sub->name && (sub->mask & bit) &&
+                rt_name_claim(sub->name, RT_SIGNAL_VALUE + (unsigned)signo, &out);
+    if (s && !taken)
+        s->pending |= bit;
+    rt_unlock(&lock);
+    rt_ready_batch(&out);
+}
+
 /* Tells the subscribers of one signal. Under lock. */
 static void tell(struct seat *s, int signo, struct rt_fifo *out)
 {

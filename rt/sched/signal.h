@@ -23,6 +23,8 @@ int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub);
 void rt_signal_unsubscribe(struct rt_runtime *rt, struct rt_signal_sub *sub);
 /* A signal of the mask that came while nobody waited: its number, taken; 0 = none. */
 int rt_signal_take_pending(struct rt_runtime *rt, uint64_t mask);
+/* Any thread: a signal that a wait was given and does not use goes to the next wait. */
+void rt_signal_give_back(struct rt_runtime *rt, int signo);
 
 /* The watch: hand out what came. */
 void rt_signals_carry(struct rt_runtime *rt);
