@@ -74,7 +74,7 @@ static void print_side(FILE *out, const struct series *s)
     char a[32];
     char b[32];
     char c[32];
-    char text[96];
+    char text[128];
     snprintf(text, sizeof text, "%s (%s-%s)", pretty(a, sizeof a, quantile(s->value, s->n, 0.5)),
              pretty(b, sizeof b, quantile(s->value, s->n, 0)),
              pretty(c, sizeof c, quantile(s->value, s->n, 1)));
