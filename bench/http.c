@@ -29,7 +29,7 @@ bool bench_http_path(char *path, size_t n)
     char *slash = strrchr(path, '/');
     if (slash == NULL || (size_t)(slash - path) + sizeof "/http" > n)
         return false;
-    strcpy(slash, "/http");
+    memcpy(slash, "/http", sizeof "/http");
     return access(path, X_OK) == 0;
 }
 
@@ -52,7 +52,7 @@ static int read_port(int fd)
     size_t have = 0;
     double deadline = bench_now() + 10;
     while (have < sizeof text - 1 && bench_now() < deadline) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
+        struct pollfd p = {.fd = fd, .events = POLLIN};
         if (poll(&p, 1, 100) <= 0)
             continue;
         ssize_t n = read(fd, text + have, sizeof text - 1 - have);
@@ -86,7 +86,7 @@ static bool server_start(struct server *server, int workers)
 
 static void server_stop(struct server *server, struct bench_sample *s)
 {
-    struct rusage usage = { 0 };
+    struct rusage usage = {0};
     if (server->pid > 0) {
         kill(server->pid, SIGTERM);
         if (!child_wait(server->pid, 5, &usage))
@@ -175,7 +175,7 @@ static void read_stats(const char *text, struct bench_sample *s)
 void bench_http(const struct bench_config *config, const struct bench_row *row, int workers,
                 struct bench_sample *s)
 {
-    struct server server = { -1, -1, -1 };
+    struct server server = {-1, -1, -1};
     struct load *l = child_share(sizeof *l);
     if (l == NULL) {
         bench_fail(s, "out of memory");
@@ -196,8 +196,8 @@ void bench_http(const struct bench_config *config, const struct bench_row *row, 
     }
     server_stop(&server, s);
     if (s->error[0] == '\0' && l->requests > 0) {
-        s->value[0] = (struct bench_value){ l->requests / l->wall, l->cpu * 1e9 / l->requests,
-                                            l->cpu / l->wall };
+        s->value[0] = (struct bench_value){l->requests / l->wall, l->cpu * 1e9 / l->requests,
+                                           l->cpu / l->wall};
         read_stats(l->stats, s);
         s->is_good = true;
     }

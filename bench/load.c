@@ -27,13 +27,13 @@ struct connection {
 static int dial(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct timeval limit = { .tv_sec = 10 };
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval limit = {.tv_sec = 10};
     if (fd < 0)
         return -1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
         return fd;
@@ -82,7 +82,7 @@ static bool send_request(const struct connection *c, const char *request, size_t
 
 static double clock_seconds(clockid_t clock)
 {
-    struct timespec t = { 0 };
+    struct timespec t = {0};
     clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
@@ -130,7 +130,7 @@ bool load_run(struct load *l)
     for (; is_good && open_count < LOAD_CONNECTIONS; open_count++) {
         struct connection *one = &c[open_count];
         one->fd = dial(l->port);
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = one };
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
         if (one->fd < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, one->fd, &event) < 0 ||
             !send_request(one, request, n))
             break;

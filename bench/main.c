@@ -21,17 +21,16 @@ enum { KEY_LIST = 256, KEY_WRK, KEY_SVG, EXIT_UNAVAILABLE = 69, RESULTS_MAX = 64
 static volatile sig_atomic_t is_interrupted;
 
 static const struct argp_option option_table[] = {
-    { "filter", 'f', "GLOB", 0, "Only rows of that name (may be repeated; also as an argument)",
-      0 },
-    { "pairs", 'p', "N", 0, "Pairs of measurements of each row (default 9)", 0 },
-    { "seconds", 's', "S", 0, "Length of one measurement (default 0.5)", 0 },
-    { "workers", 'w', "N", 0, "Compare 1 worker with N (default: the CPUs of this process)", 0 },
-    { "json", 'j', "FILE", 0, "Write one JSON line a figure", 0 },
-    { "svg", KEY_SVG, "FILE", 0, "Write a bar chart of the speed-ups", 0 },
-    { "wrk", KEY_WRK, NULL, 0, "Load the HTTP rows with wrk (whole seconds)", 0 },
-    { "quiet", 'q', NULL, 0, "No progress line", 0 },
-    { "list", KEY_LIST, NULL, 0, "List the rows and leave", 0 },
-    { 0 },
+    {"filter", 'f', "GLOB", 0, "Only rows of that name (may be repeated; also as an argument)", 0},
+    {"pairs", 'p', "N", 0, "Pairs of measurements of each row (default 9)", 0},
+    {"seconds", 's', "S", 0, "Length of one measurement (default 0.5)", 0},
+    {"workers", 'w', "N", 0, "Compare 1 worker with N (default: the CPUs of this process)", 0},
+    {"json", 'j', "FILE", 0, "Write one JSON line a figure", 0},
+    {"svg", KEY_SVG, "FILE", 0, "Write a bar chart of the speed-ups", 0},
+    {"wrk", KEY_WRK, NULL, 0, "Load the HTTP rows with wrk (whole seconds)", 0},
+    {"quiet", 'q', NULL, 0, "No progress line", 0},
+    {"list", KEY_LIST, NULL, 0, "List the rows and leave", 0},
+    {0},
 };
 
 static long number(struct argp_state *state, const char *what, const char *text, long min, long max)
@@ -111,7 +110,7 @@ static void parse(struct bench_config *c, int argc, char **argv)
         NULL,
     };
     cpu_set_t cpus;
-    *c = (struct bench_config){ .pairs = 9, .seconds = 0.5, .workers = 1 };
+    *c = (struct bench_config){.pairs = 9, .seconds = 0.5, .workers = 1};
     if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
         c->workers = CPU_COUNT(&cpus);
     argp_program_version_hook = print_version;
@@ -236,7 +235,7 @@ int main(int argc, char **argv)
     }
     sigaction(
         SIGINT,
-        &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART },
+        &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART},
         NULL);
     bool is_good = true;
     for (int round = 0; round < config.pairs && !is_interrupted; round++)

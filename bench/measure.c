@@ -39,7 +39,7 @@ double bench_now(void)
 
 struct bench_clock bench_clock_read(void)
 {
-    return (struct bench_clock){ bench_now(), read_clock(CLOCK_PROCESS_CPUTIME_ID) };
+    return (struct bench_clock){bench_now(), read_clock(CLOCK_PROCESS_CPUTIME_ID)};
 }
 
 struct bench_value bench_value_ns(struct bench_clock begin, double ops)
@@ -48,8 +48,8 @@ struct bench_value bench_value_ns(struct bench_clock begin, double ops)
     double wall = end.wall - begin.wall;
     double cpu = end.cpu - begin.cpu;
     if (ops <= 0 || wall <= 0)
-        return (struct bench_value){ 0 };
-    return (struct bench_value){ wall * 1e9 / ops, cpu * 1e9 / ops, cpu / wall };
+        return (struct bench_value){0};
+    return (struct bench_value){wall * 1e9 / ops, cpu * 1e9 / ops, cpu / wall};
 }
 
 void bench_fail(struct bench_sample *s, const char *fmt, ...)
@@ -85,7 +85,7 @@ bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
     struct rusage usage;
     int status = -1;
     int fd = pidfd_open(pid, 0);
-    struct pollfd p = { .fd = fd, .events = POLLIN };
+    struct pollfd p = {.fd = fd, .events = POLLIN};
     double deadline = bench_now() + seconds;
     /* A signal may interrupt the poll: the child goes on to its end. */
     while (fd >= 0 && p.revents == 0 && bench_now() < deadline)
@@ -104,7 +104,7 @@ bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
 
 static void read_host(double *ret_steal, double *ret_total)
 {
-    double t[8] = { 0 };
+    double t[8] = {0};
     FILE *f = fopen("/proc/stat", "r");
     *ret_steal = *ret_total = 0;
     if (f == NULL)
@@ -119,14 +119,14 @@ static void read_host(double *ret_steal, double *ret_total)
 
 static void read_workers(struct bench_sample *s)
 {
-    struct skua_stats all = { .size = sizeof all };
+    struct skua_stats all = {.size = sizeof all};
     if (skua_stats_get(&all) < 0)
         return;
     s->worker_count = all.workers < WORKERS_SHOWN_MAX ? all.workers : WORKERS_SHOWN_MAX;
     for (int i = 0; i < s->worker_count; i++) {
-        struct skua_worker_stats w = { .size = sizeof w };
+        struct skua_worker_stats w = {.size = sizeof w};
         if (skua_worker_stats_get(i, &w) == 0)
-            s->worker[i] = (struct bench_worker){ w.tasks, w.steals, w.polls, w.connections };
+            s->worker[i] = (struct bench_worker){w.tasks, w.steals, w.polls, w.connections};
     }
 }
 
@@ -141,7 +141,7 @@ static void *measured_main(void *arg)
 static void measure_runtime(const struct bench_config *config, const struct bench_row *row,
                             int workers, struct bench_sample *s)
 {
-    struct job job = { config, row, s };
+    struct job job = {config, row, s};
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
@@ -152,7 +152,7 @@ static void measure_runtime(const struct bench_config *config, const struct benc
         s->is_good = s->error[0] == '\0';
         _exit(0);
     }
-    struct rusage usage = { 0 };
+    struct rusage usage = {0};
     if (pid < 0 || !child_wait(pid, 60 + 20 * config->seconds, &usage)) {
         s->is_good = false;
         bench_fail(s, "the measured process crashed or hung");
@@ -164,7 +164,7 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
                    struct bench_sample *s)
 {
     struct bench_sample *shared = child_share(sizeof *shared);
-    *s = (struct bench_sample){ 0 };
+    *s = (struct bench_sample){0};
     if (shared == NULL) {
         bench_fail(s, "out of memory");
         return;

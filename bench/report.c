@@ -152,7 +152,7 @@ static void json_side(FILE *out, const struct bench_config *config, const struct
                       int side)
 {
     const struct series *s = &r->side[side];
-    struct utsname host = { 0 };
+    struct utsname host = {0};
     uname(&host);
     fprintf(out,
             "{\"bench\":\"%s\",\"impl\":\"skua\",\"workers\":%d,\"unit\":\"%s\",\"median\":%.6g,"

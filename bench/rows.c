@@ -24,8 +24,8 @@ static void *fib_run(void *arg)
     struct fib *f = arg;
     if (f->n < 2)
         return (void *)(uintptr_t)f->n;
-    struct fib left = { .n = f->n - 1 };
-    struct fib right = { .n = f->n - 2 };
+    struct fib left = {.n = f->n - 1};
+    struct fib right = {.n = f->n - 2};
     skua_task *t = skua_go(fib_run, &left);
     void *b = fib_run(&right);
     void *a = NULL;
@@ -38,12 +38,12 @@ static void *fib_run(void *arg)
 static void fib_tasks(const struct bench_config *config, struct bench_sample *s)
 {
     static const uintptr_t expected = 196418;
-    struct fib warm = { .n = FIB_N - 6 };
+    struct fib warm = {.n = FIB_N - 6};
     fib_run(&warm);
     double spawns = 0;
     struct bench_clock begin = bench_clock_read();
     do {
-        struct fib f = { .n = FIB_N };
+        struct fib f = {.n = FIB_N};
         if ((uintptr_t)fib_run(&f) != expected) {
             bench_fail(s, "fib(%d) came out wrong", FIB_N);
             return;
@@ -156,8 +156,7 @@ static void *yield_run(void *arg)
 static void yield_pair(const struct bench_config *config, struct bench_sample *s, bool is_free)
 {
     struct bench_clock begin = bench_clock_read();
-    struct yielder y[2] = { { begin.wall + config->seconds, 0 },
-                            { begin.wall + config->seconds, 0 } };
+    struct yielder y[2] = {{begin.wall + config->seconds, 0}, {begin.wall + config->seconds, 0}};
     skua_task *t[2];
     for (int i = 0; i < 2; i++)
         t[i] = is_free ? skua_go(yield_run, &y[i]) : skua_spawn(yield_run, &y[i]);
@@ -220,7 +219,7 @@ static void wake(const struct bench_config *config, struct bench_sample *s)
         bench_fail(s, "no future");
         return;
     }
-    struct player p[2] = { { .first = ball }, { .serve = skua_retain(ball) } };
+    struct player p[2] = {{.first = ball}, {.serve = skua_retain(ball)}};
     skua_task *t[2];
     for (int i = 0; i < 2; i++) {
         p[i].until = begin.wall + config->seconds;
@@ -232,44 +231,44 @@ static void wake(const struct bench_config *config, struct bench_sample *s)
 }
 
 const struct bench_row bench_rows[] = {
-    { .figure = { { "fib_tasks",
-                    "fork-join: fib(27) with skua_go and skua_join, no cut-off; per task" } },
-      .unit = "ns/op",
-      .body = fib_tasks,
-      .is_free_main = true },
-    { .figure = { { "spawn_await", "spawn and await one task at a time, in a pinned group" } },
-      .unit = "ns/op",
-      .body = spawn_await },
-    { .figure = { { "go_await", "go and await one task at a time, from a free task" } },
-      .unit = "ns/op",
-      .body = go_await,
-      .is_free_main = true },
-    { .figure = { { "spawn_many",
-                    "a million free tasks started, then joined: the first time in a process" },
-                  { "spawn_many_later", "the same, all later times" } },
-      .unit = "ns/op",
-      .body = spawn_many,
-      .is_free_main = true },
-    { .figure = { { "yield", "two tasks of a pinned group yield in turn" } },
-      .unit = "ns/op",
-      .body = yield_pinned },
-    { .figure = { { "yield_free", "two free tasks yield" } },
-      .unit = "ns/op",
-      .body = yield_free,
-      .is_free_main = true },
-    { .figure = { { "wake", "two free tasks hand a future to and fro; per hand-over" } },
-      .unit = "ns/op",
-      .body = wake,
-      .is_free_main = true },
-    { .figure = { { "http", "requests of a short text to the example server, 64 connections" } },
-      .unit = "req/s",
-      .is_higher_better = true,
-      .is_http = true,
-      .target = "/plaintext" },
-    { .figure = { { "http_cpu", "requests that cost CPU, 64 connections" } },
-      .unit = "req/s",
-      .is_higher_better = true,
-      .is_http = true,
-      .target = "/cpu" },
+    {.figure = {{"fib_tasks",
+                 "fork-join: fib(27) with skua_go and skua_join, no cut-off; per task"}},
+     .unit = "ns/op",
+     .body = fib_tasks,
+     .is_free_main = true},
+    {.figure = {{"spawn_await", "spawn and await one task at a time, in a pinned group"}},
+     .unit = "ns/op",
+     .body = spawn_await},
+    {.figure = {{"go_await", "go and await one task at a time, from a free task"}},
+     .unit = "ns/op",
+     .body = go_await,
+     .is_free_main = true},
+    {.figure = {{"spawn_many",
+                 "a million free tasks started, then joined: the first time in a process"},
+                {"spawn_many_later", "the same, all later times"}},
+     .unit = "ns/op",
+     .body = spawn_many,
+     .is_free_main = true},
+    {.figure = {{"yield", "two tasks of a pinned group yield in turn"}},
+     .unit = "ns/op",
+     .body = yield_pinned},
+    {.figure = {{"yield_free", "two free tasks yield"}},
+     .unit = "ns/op",
+     .body = yield_free,
+     .is_free_main = true},
+    {.figure = {{"wake", "two free tasks hand a future to and fro; per hand-over"}},
+     .unit = "ns/op",
+     .body = wake,
+     .is_free_main = true},
+    {.figure = {{"http", "requests of a short text to the example server, 64 connections"}},
+     .unit = "req/s",
+     .is_higher_better = true,
+     .is_http = true,
+     .target = "/plaintext"},
+    {.figure = {{"http_cpu", "requests that cost CPU, 64 connections"}},
+     .unit = "req/s",
+     .is_higher_better = true,
+     .is_http = true,
+     .target = "/cpu"},
 };
 const int bench_row_count = sizeof bench_rows / sizeof bench_rows[0];

@@ -34,8 +34,8 @@ struct pot {
 
 static int do_chain(struct item *it, struct stress_rng *rng)
 {
-    struct soup_leaf link = { .depth = (int)stress_below(rng, CHAIN_MAX),
-                              .delay = stress_below(rng, 8000) * 1e-6 };
+    struct soup_leaf link = {.depth = (int)stress_below(rng, CHAIN_MAX),
+                             .delay = stress_below(rng, 8000) * 1e-6};
     skua_task *t = soup_start_leaf(it->entry.soup, &link, rng);
     if (t == NULL)
         return 0;
@@ -95,7 +95,7 @@ static int do_wait_for(struct item *it, struct stress_rng *rng)
 static int do_shield(struct item *it, struct stress_rng *rng)
 {
     it->shielded =
-        (struct soup_leaf){ .delay = stress_below(rng, 12000) * 1e-6, .is_shielded = true };
+        (struct soup_leaf){.delay = stress_below(rng, 12000) * 1e-6, .is_shielded = true};
     it->inner = soup_start_leaf(it->entry.soup, &it->shielded, rng);
     return it->inner == NULL ? 0 : skua_join(skua_shield(it->inner), NULL);
 }
@@ -206,7 +206,7 @@ static void fill(struct pot *pot, struct stress_rng *rng)
     for (int i = 0; i < ITEMS; i++) {
         struct item *it = &pot->item[i];
         *it = (struct item){
-            .entry = { .soup = &pot->soup },
+            .entry = {.soup = &pot->soup},
             .kind = stress_below(rng, KINDS),
             .seed = stress_next(rng),
             .is_left_alone = i % 3 == 0,

@@ -97,7 +97,7 @@ static void *serve(void *arg)
 
 static bool send_frame(struct line *l, enum command command)
 {
-    struct frame f = { l->id, ++l->seq, command };
+    struct frame f = {l->id, ++l->seq, command};
     ssize_t n = skua_write(l->fd, &f, sizeof f, INFINITY);
     STRESS_CHECK(l->churn->run, n == (ssize_t)sizeof f, "client: a write ended with %zd", n);
     return n == (ssize_t)sizeof f;
@@ -105,7 +105,7 @@ static bool send_frame(struct line *l, enum command command)
 
 static bool converse(struct line *l, enum command command)
 {
-    struct frame f = { 0 };
+    struct frame f = {0};
     if (!send_frame(l, command))
         return false;
     ssize_t n = read_frame(l->fd, &f);
@@ -163,7 +163,7 @@ static skua_task *start_reader(struct line *l, struct reader *r, struct stress_r
 {
     struct stress_run *run = l->churn->run;
     skua_group *g = run->group[stress_below(rng, (unsigned)run->group_count)];
-    *r = (struct reader){ l->fd, stress_task(run, skua_future_new()) };
+    *r = (struct reader){l->fd, stress_task(run, skua_future_new())};
     skua_task *t = stress_task(run, skua_spawn(read_silence, r, .group = g));
     int err = skua_await(r->waiting, NULL);
     STRESS_CHECK(run, err == 0, "client: waiting for a reader: %d", err);
@@ -218,7 +218,7 @@ static int dial(struct churn *c)
 
 static void use_connection(struct churn *c, struct stress_rng *rng)
 {
-    struct line l = { .churn = c, .fd = dial(c), .id = atomic_fetch_add(&c->next_id, 1) + 1 };
+    struct line l = {.churn = c, .fd = dial(c), .id = atomic_fetch_add(&c->next_id, 1) + 1};
     STRESS_CHECK(c->run, l.fd >= 0, "client: connect ended with %d", l.fd);
     if (l.fd < 0)
         return;
@@ -294,7 +294,7 @@ static void check_descriptors(struct stress_run *run)
 
 static bool open_listener(struct churn *c)
 {
-    struct sockaddr_in at = { 0 };
+    struct sockaddr_in at = {0};
     socklen_t n = sizeof at;
     c->listener = skua_listen("127.0.0.1:0", .backlog = 256);
     bool is_open = c->listener >= 0 && getsockname(c->listener, (struct sockaddr *)&at, &n) == 0;
@@ -305,7 +305,7 @@ static bool open_listener(struct churn *c)
 
 static void fd_churn_round(struct stress_run *run, uint64_t seed)
 {
-    struct churn c = { .run = run, .seed = seed };
+    struct churn c = {.run = run, .seed = seed};
     struct stress_rng rng = stress_rng_new(seed, 0);
     skua_task *t[CLIENTS];
 

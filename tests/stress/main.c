@@ -65,7 +65,7 @@ skua_task *stress_task(struct stress_run *run, skua_task *t)
 
 static uint64_t tasks_alive(void)
 {
-    struct skua_stats s = { .size = sizeof s };
+    struct skua_stats s = {.size = sizeof s};
     return skua_stats_get(&s) == 0 ? s.tasks_alive : 0;
 }
 
@@ -224,11 +224,11 @@ int main(int argc, char **argv)
     /* SA_RESETHAND: a second Ctrl-C ends the program at once. */
     sigaction(
         SIGINT,
-        &(struct sigaction){ .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART },
+        &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART},
         NULL);
     if (!watchdog_start(&o))
         return 1;
-    struct total total = { 0 };
+    struct total total = {0};
     double begin = stress_now();
     double share = o.seconds / (wanted * o.workers_count);
     for (int w = 0; w < o.workers_count && !stress_interrupted(); w++)

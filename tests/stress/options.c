@@ -12,19 +12,18 @@
 enum { KEY_LIST = 256, KEY_SEED, KEY_JSON, KEY_WATCHDOG, KEY_CORE };
 
 static const struct argp_option option_table[] = {
-    { "case", 'c', "NAME", 0, "Run this case (a glob; may be repeated; default: all)", 0 },
-    { "seconds", 's', "S", 0, "Seconds in all, shared among the cases (default 30)", 0 },
-    { "iterations", 'i', "N", 0, "Rounds of each case, instead of a time", 0 },
-    { "workers", 'w', "W[,W...]", 0, "Numbers of workers to run with (default 1,2,4)", 0 },
-    { "seed", KEY_SEED, "N", 0, "Seed of the first round (default: from the clock, printed)", 0 },
-    { "json", KEY_JSON, "FILE", 0, "Write one JSON line a case", 0 },
-    { "watchdog", KEY_WATCHDOG, "S", 0,
-      "Seconds without any operation that count as hung (default 20)", 0 },
-    { "core", KEY_CORE, NULL, 0, "When hung, abort with a core file instead of exiting with 124",
-      0 },
-    { "quiet", 'q', NULL, 0, "No progress line", 0 },
-    { "list", KEY_LIST, NULL, 0, "List the cases and leave", 0 },
-    { 0 },
+    {"case", 'c', "NAME", 0, "Run this case (a glob; may be repeated; default: all)", 0},
+    {"seconds", 's', "S", 0, "Seconds in all, shared among the cases (default 30)", 0},
+    {"iterations", 'i', "N", 0, "Rounds of each case, instead of a time", 0},
+    {"workers", 'w', "W[,W...]", 0, "Numbers of workers to run with (default 1,2,4)", 0},
+    {"seed", KEY_SEED, "N", 0, "Seed of the first round (default: from the clock, printed)", 0},
+    {"json", KEY_JSON, "FILE", 0, "Write one JSON line a case", 0},
+    {"watchdog", KEY_WATCHDOG, "S", 0,
+     "Seconds without any operation that count as hung (default 20)", 0},
+    {"core", KEY_CORE, NULL, 0, "When hung, abort with a core file instead of exiting with 124", 0},
+    {"quiet", 'q', NULL, 0, "No progress line", 0},
+    {"list", KEY_LIST, NULL, 0, "List the cases and leave", 0},
+    {0},
 };
 
 static uint64_t number(struct argp_state *state, const char *what, const char *text, uint64_t min,
@@ -122,9 +121,7 @@ void options_parse(struct options *o, int argc, char **argv)
         NULL,
         NULL,
     };
-    *o = (struct options){
-        .seconds = 30, .watchdog = 20, .workers = { 1, 2, 4 }, .workers_count = 3
-    };
+    *o = (struct options){.seconds = 30, .watchdog = 20, .workers = {1, 2, 4}, .workers_count = 3};
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     o->seed = (uint64_t)(now.tv_nsec / 1000 + now.tv_sec % 1000 * 1000000 + getpid()) % 1000000;

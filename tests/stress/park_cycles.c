@@ -49,8 +49,8 @@ static void *nap(void *arg)
 
 static void *two_children(struct cycle *c, void *token)
 {
-    skua_task *t[2] = { skua_go(nap, token), skua_go(echo, token) };
-    void *value[2] = { NULL, NULL };
+    skua_task *t[2] = {skua_go(nap, token), skua_go(echo, token)};
+    void *value[2] = {NULL, NULL};
     int err = skua_gather(t, 2, value, SKUA_RELEASE);
     STRESS_CHECK(c->run, err < 0 || value[0] == value[1], "two children answered differently");
     return err < 0 ? skua_fail(err) : value[0];
@@ -136,7 +136,7 @@ static void pause_at_random(struct stress_rng *rng)
             continue;
         return;
     default:
-        nanosleep(&(struct timespec){ .tv_nsec = 1000 * (50 + stress_below(rng, 2500)) }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * (50 + stress_below(rng, 2500))}, NULL);
         return;
     }
 }
@@ -175,7 +175,7 @@ static void park_cycles_round(struct stress_run *run, uint64_t seed)
     pthread_t thread[SUBMITTERS_MAX];
     struct stress_rng rng = stress_rng_new(seed, 1);
     int count = stress_below(&rng, 5) == 0 ? 2 : 1;
-    struct parking p = { .run = run, .seed = seed, .main_loop = skua_loop_current() };
+    struct parking p = {.run = run, .seed = seed, .main_loop = skua_loop_current()};
     int started = 0;
 
     p.finished = stress_task(run, skua_future_new());

@@ -64,7 +64,7 @@ static void *leaf_run(void *arg)
     soup_begin(&leaf->entry);
     int err = 0;
     if (leaf->depth > 0) {
-        struct soup_leaf next = { .depth = leaf->depth - 1, .delay = leaf->delay };
+        struct soup_leaf next = {.depth = leaf->depth - 1, .delay = leaf->delay};
         skua_task *t = soup_start_leaf(leaf->entry.soup, &next, &rng);
         if (t != NULL) {
             err = skua_await(t, NULL);
@@ -95,7 +95,7 @@ void soup_start_leaves(struct soup *s, struct soup_leaf *leaf, skua_task **t, in
                        struct stress_rng *rng)
 {
     for (int i = 0; i < n; i++) {
-        leaf[i] = (struct soup_leaf){ .delay = stress_below(rng, 8000) * 1e-6 };
+        leaf[i] = (struct soup_leaf){.delay = stress_below(rng, 8000) * 1e-6};
         t[i] = soup_start_leaf(s, &leaf[i], rng);
     }
 }

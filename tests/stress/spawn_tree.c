@@ -144,7 +144,7 @@ static uint64_t await_twice(struct stress_run *run, skua_task **t, unsigned fan)
 
 static uint64_t gather_all(struct stress_run *run, skua_task **t, unsigned fan)
 {
-    void *value[FAN_MAX] = { NULL };
+    void *value[FAN_MAX] = {NULL};
     uint64_t sum = 0;
     int err = skua_gather(t, fan, value, SKUA_RELEASE);
     for (unsigned i = 0; i < fan; i++)
@@ -215,7 +215,7 @@ static void *node_run(void *arg)
     uint64_t how = salted(me.seed, SALT_HOW);
     unsigned fan = fan_of(me.seed, me.depth);
     struct node kid[FAN_MAX];
-    skua_task *t[FAN_MAX] = { NULL };
+    skua_task *t[FAN_MAX] = {NULL};
     unsigned started = 0;
 
     atomic_fetch_add(&me.tree->nodes, 1);
@@ -223,7 +223,7 @@ static void *node_run(void *arg)
     check_pin(&me);
     disturb(&me, how);
     for (unsigned i = 0; i < fan; i++) {
-        kid[i] = (struct node){ me.tree, stress_mix(me.seed + i + 1), me.depth - 1, -1 };
+        kid[i] = (struct node){me.tree, stress_mix(me.seed + i + 1), me.depth - 1, -1};
         t[started] = start_child(&me, &kid[i], i);
         started += t[started] != NULL;
     }
@@ -237,10 +237,10 @@ static void *node_run(void *arg)
 
 static void spawn_tree_round(struct stress_run *run, uint64_t seed)
 {
-    struct tree tree = { .run = run };
+    struct tree tree = {.run = run};
     unsigned nodes = 0;
     uint64_t want = expected(seed, DEPTH, &nodes);
-    struct node root = { &tree, seed, DEPTH, -1 };
+    struct node root = {&tree, seed, DEPTH, -1};
     skua_task *t = stress_task(run, skua_go(node_run, &root));
     if (t == NULL)
         return;

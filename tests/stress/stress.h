@@ -63,10 +63,10 @@ double stress_host_lateness(void);
 /* A handle was expected: NULL is reported. */
 skua_task *stress_task(struct stress_run *run, skua_task *t);
 
-#define STRESS_CHECK(run, cond, ...)              \
-    do {                                          \
-        if (!(cond))                              \
-            stress_violation((run), __VA_ARGS__); \
+#define STRESS_CHECK(run, cond, ...)                                                               \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            stress_violation((run), __VA_ARGS__);                                                  \
     } while (0)
 
 struct stress_rng {
@@ -95,6 +95,6 @@ static inline unsigned stress_below(struct stress_rng *r, unsigned n)
 
 static inline struct stress_rng stress_rng_new(uint64_t seed, uint64_t stream)
 {
-    return (struct stress_rng){ stress_mix(seed ^ stress_mix(stream)) };
+    return (struct stress_rng){stress_mix(seed ^ stress_mix(stream))};
 }
 #endif

@@ -68,7 +68,7 @@ static void on_time(void *arg)
 static void cancel_call(struct call *c)
 {
     uint64_t id = atomic_load(&c->handle);
-    if (id == 0 || !skua_handle_cancel((skua_handle){ id }))
+    if (id == 0 || !skua_handle_cancel((skua_handle){id}))
         return;
     int before = atomic_fetch_add(&c->cancelled, 1);
     STRESS_CHECK(c->deck->run, before == 0, "a delayed call was cancelled twice");
@@ -168,7 +168,7 @@ static void play(struct board *b)
 
     start_sleepers(b, &rng);
     for (int i = 0; i < b->deck_count; i++) {
-        b->deck[i] = (struct deck){ .run = run, .seed = stress_mix(b->seed + (unsigned)i) };
+        b->deck[i] = (struct deck){.run = run, .seed = stress_mix(b->seed + (unsigned)i)};
         dealer[i] = i < run->group_count ? skua_spawn(deal, &b->deck[i], .group = run->group[i])
                                          : skua_spawn(deal, &b->deck[i]);
         stress_task(run, dealer[i]);

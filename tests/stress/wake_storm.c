@@ -78,7 +78,7 @@ static void make_wish(struct storm *s, struct stress_rng *rng)
         return;
     }
     unsigned copies = 1 + stress_below(rng, 2);
-    *w = (struct wish){ .storm = s, .f = f, .token = atomic_fetch_add(&s->next_token, 1) + 1 };
+    *w = (struct wish){.storm = s, .f = f, .token = atomic_fetch_add(&s->next_token, 1) + 1};
     atomic_store(&w->refs, (int)copies + 1);
     for (unsigned i = 0; i < copies; i++)
         publish(s, w, stress_below(rng, SLOTS));
@@ -156,7 +156,7 @@ static void *outsider(void *arg)
     while (!atomic_load(&s->stop)) {
         struct wish *w = take(s, &rng);
         if (w == NULL)
-            nanosleep(&(struct timespec){ .tv_nsec = 1000 * (1 + stress_below(&rng, 100)) }, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = 1000 * (1 + stress_below(&rng, 100))}, NULL);
         else if (stress_below(&rng, 2) == 0)
             grant(w);
         else
@@ -191,7 +191,7 @@ static void finish(struct storm *s)
 
 static void wake_storm_round(struct stress_run *run, uint64_t seed)
 {
-    struct storm s = { .run = run, .seed = seed, .main_loop = skua_loop_current() };
+    struct storm s = {.run = run, .seed = seed, .main_loop = skua_loop_current()};
     struct stress_rng rng = stream(&s);
     skua_task *waiters[WAITERS];
     skua_task *wakers[WAKERS];

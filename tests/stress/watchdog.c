@@ -25,7 +25,7 @@ static struct {
     bool is_tty;
     atomic_bool stop;
     atomic_ullong late_ns; /* the worst lateness of a tick since it was asked for */
-} dog = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} dog = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void watchdog_watch(struct stress_run *run)
 {
@@ -146,7 +146,7 @@ static void *watch(void *arg)
     (void)arg;
     while (!atomic_load(&dog.stop)) {
         double before = stress_now();
-        nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
         double now = stress_now();
         double late = now - before - TICK_MS * 1e-3;
         unsigned long long late_ns = late > 0 ? (unsigned long long)(late * 1e9) : 0;
