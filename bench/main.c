@@ -167,6 +167,14 @@ static bool measure_pair(const struct bench_config *c, const struct bench_row *r
     return is_good;
 }
 
+static bool is_any_wanted(const struct bench_config *c)
+{
+    for (int i = 0; i < bench_row_count; i++)
+        if (is_wanted(c, &bench_rows[i]))
+            return true;
+    return false;
+}
+
 /* The rows asked for that can run here, one result a figure. */
 static int plan(const struct bench_config *c, struct result *results)
 {
@@ -226,10 +234,14 @@ int main(int argc, char **argv)
         list_rows();
         return 0;
     }
+    if (!is_any_wanted(&config)) {
+        fprintf(stderr, "skua-bench: no row has that name (--list shows them)\n");
+        return 2;
+    }
     struct result *results = calloc(RESULTS_MAX, sizeof *results);
     int count = results != NULL ? plan(&config, results) : 0;
     if (count == 0) {
-        fprintf(stderr, "skua-bench: nothing to measure (--list shows the rows)\n");
+        fprintf(stderr, "skua-bench: nothing could be measured\n");
         free(results);
         return EXIT_UNAVAILABLE;
     }

@@ -179,6 +179,10 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
     read_host(&steal[1], &total[1]);
     shared->steal_ticks = steal[1] - steal[0];
     shared->total_ticks = total[1] - total[0];
+    if (shared->is_good && !(shared->value[0].value > 0)) {
+        shared->is_good = false;
+        bench_fail(shared, "not one operation was done");
+    }
     *s = *shared;
     child_share_free(shared, sizeof *shared);
 }
