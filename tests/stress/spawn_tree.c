@@ -16,7 +16,9 @@ struct tree {
     atomic_uint nodes;
     atomic_uint pinned_nodes[STRESS_GROUPS_MAX];
     unsigned plain_nodes[STRESS_GROUPS_MAX]; /* no lock: only tasks of that group touch it */
-    atomic_int worker[STRESS_GROUPS_MAX];    /* index + 1 of the worker the group was seen on */
+    uint64_t plain_work[STRESS_GROUPS_MAX];
+    atomic_int inside[STRESS_GROUPS_MAX];
+    atomic_int worker[STRESS_GROUPS_MAX]; /* index + 1 of the worker the group was seen on */
 };
 
 struct node {
@@ -51,6 +53,20 @@ static uint64_t expected(uint64_t seed, int depth, unsigned *nodes)
     return sum;
 }
 
+/* Nothing in here suspends, so that no other task of the group may be in here. */
+static void occupy_group(struct node *n)
+{
+    struct tree *tree = n->tree;
+    int others = atomic_exchange(&tree->inside[n->pin], 1);
+    STRESS_CHECK(tree->run, others == 0, "two tasks of group %d ran at a time", n->pin);
+    for (uint64_t i = 0, x = n->seed; i < 40; i++) {
+        x = stress_mix(x);
+        tree->plain_work[n->pin] += x & 1;
+    }
+    tree->plain_nodes[n->pin]++;
+    atomic_store(&tree->inside[n->pin], 0);
+}
+
 static void check_pin(struct node *n)
 {
     struct tree *tree = n->tree;
@@ -64,7 +80,7 @@ static void check_pin(struct node *n)
         STRESS_CHECK(tree->run, before == here, "group %d ran on worker %d and on %d", n->pin,
                      before - 1, here - 1);
     atomic_fetch_add(&tree->pinned_nodes[n->pin], 1);
-    tree->plain_nodes[n->pin]++;
+    occupy_group(n);
 }
 
 static void disturb(struct node *n, uint64_t how)
