@@ -59,7 +59,7 @@ static void occupy_group(struct node *n)
     struct tree *tree = n->tree;
     int others = atomic_exchange(&tree->inside[n->pin], 1);
     STRESS_CHECK(tree->run, others == 0, "two tasks of group %d ran at a time", n->pin);
-    for (uint64_t i = 0, x = n->seed; i < 40; i++) {
+    for (uint64_t i = 0, x = n->seed; i < 1000; i++) {
         x = stress_mix(x);
         tree->plain_work[n->pin] += x & 1;
     }
