@@ -47,9 +47,13 @@ static void wish_put(struct wish *w)
 {
     if (atomic_fetch_sub(&w->refs, 1) > 1)
         return;
+    /* A wait that times out just after its future was set may lose the value, as in asyncio. */
     int wins = atomic_load(&w->wins);
-    STRESS_CHECK(w->storm->run, wins == w->is_got, "%d wakers won a wait that %s", wins,
-                 w->is_got ? "got a value" : "ended without one");
+    bool is_cancelled = skua_cancelled(w->f);
+    STRESS_CHECK(w->storm->run, wins + is_cancelled == 1 && (wins == 1 || !w->is_got),
+                 "%d wakers won, %s, and the waiter got %s", wins,
+                 is_cancelled ? "the wait was cancelled" : "nobody cancelled",
+                 w->is_got ? "a value" : "none");
     skua_release(w->f);
     free(w);
 }
@@ -91,8 +95,8 @@ static void make_wish(struct storm *s, struct stress_rng *rng)
         STRESS_CHECK(run, (uintptr_t)value == w->token, "token %ju came to the waiter for %ju",
                      (uintmax_t)(uintptr_t)value, (uintmax_t)w->token);
     else
-        STRESS_CHECK(run, is_timed && err == -ETIMEDOUT && skua_cancelled(f),
-                     "a wait ended with %d", err);
+        STRESS_CHECK(run, is_timed && err == -ETIMEDOUT && skua_done(f), "a wait ended with %d",
+                     err);
     w->is_got = err == 0;
     wish_put(w);
     stress_op(run);
