@@ -20,6 +20,11 @@
 
 #define RT_ATOMIC(type) _Atomic(type)
 
+/* A plain object whose accesses the model checker has to watch for races. */
+#define RT_VAR(type)         type
+#define RT_VAR_GET(lvalue)   (lvalue)
+#define RT_VAR_SET(lvalue, v) ((void)((lvalue) = (v)))
+
 #define rt_init(p, v)            atomic_init((p), (v))
 #define rt_load_relaxed(p)       atomic_load_explicit((p), memory_order_relaxed)
 #define rt_load_acquire(p)       atomic_load_explicit((p), memory_order_acquire)
