@@ -105,7 +105,8 @@ packages_stage() { # GROUPS...
     esac
 }
 
-# build PRESET: configures and builds it.
+# build PRESET TARGET: configures it and builds that target of it.
 build() {
-    logged cmake --preset "$1" && logged cmake --build --preset "$1" -- -j "$(cpus)"
+    logged cmake --preset "$1" &&
+        logged cmake --build --preset "$1" --target "$2" -- -j "$(cpus)"
 }

@@ -78,12 +78,13 @@ def measure(options, path, workers):
     if not rate or not p99 or float(rate.group(1)) == 0:
         raise RuntimeError("wrk measured nothing:\n" + out)
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    sockets = re.search(r"Socket errors: (.*)", out)
+    sockets = re.search(r"Socket errors: (.*), timeout (\d+)", out)
     errors = int(bad.group(1)) if bad else 0
     errors += sum(map(int, re.findall(r"\d+", sockets.group(1)))) if sockets else 0
     return {"path": path, "workers": workers, "seconds": options.seconds,
             "requests_per_second": float(rate.group(1)),
             "p99_ms": float(p99.group(1)) * UNITS[p99.group(2)], "errors": errors,
+            "timeouts": int(sockets.group(2)) if sockets else 0,
             "stolen": round(stolen / max(ticks, 1), 4)}
 
 
@@ -105,8 +106,8 @@ def show(name, one, many):
 def run(options):
     rows, speedup = [], {}
     workers = [1, options.workers] if options.workers > 1 else [1]
-    print("      %-20s %13s %13s %9s" % ("", "1 worker", *(
-        ["%d workers" % options.workers, "speed-up"] if len(workers) == 2 else ["", ""])))
+    heads = ["%d workers" % options.workers, "speed-up"] if len(workers) == 2 else ["", ""]
+    print("      %-20s %13s %13s %9s" % ("", "1 worker", *heads), flush=True)
     for name, path, title in PATHS:
         mine = []
         for turn in range(options.pairs):
@@ -120,16 +121,16 @@ def run(options):
             rate = statistics.median(r["requests_per_second"] for r in one)
             print("      %-20s %13s" % (title, grouped(rate)))
         sys.stdout.flush()
-    print("      medians of %d runs of %d s each; wrk runs on the same %d CPUs: to compare, no records"
-          % (options.pairs, options.seconds, options.workers))
+    print("      medians of %d runs of %d s; wrk runs on the same CPUs: to compare, no records" % (
+        options.pairs, options.seconds))
     if len(workers) == 1:
         print("      one CPU is usable here: there is nothing to compare")
     stolen = statistics.mean(r["stolen"] for r in rows)
     if stolen > 0.03:
         print("      the host took %.0f %% of the CPUs away meanwhile" % (100 * stolen))
-    errors = sum(r["errors"] for r in rows)
-    if errors:
-        print("      %d requests failed" % errors)
+    errors, late = (sum(r[what] for r in rows) for what in ("errors", "timeouts"))
+    if errors or late:
+        print("      %d requests failed, %d took more than 2 s" % (errors, late))
     with open(options.json, "w", encoding="utf-8") as f:
         json.dump({"cpus": options.workers, "speedup": speedup, "rows": rows}, f, indent=1)
         f.write("\n")

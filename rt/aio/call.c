@@ -25,12 +25,11 @@ _Static_assert(sizeof(struct call) <= RT_SLAB_OBJECT_BYTES, "a callback fills on
 _Static_assert(offsetof(struct call, slot) == RT_SLAB_SLOT_OFFSET, "the slab numbers its objects");
 _Static_assert(offsetof(struct call, wait) == offsetof(struct skua_task, wait), "names are looked up in tasks");
 _Static_assert(offsetof(struct call, state) == offsetof(struct skua_task, state), "walkers look at tasks");
-_Static_assert(sizeof(struct call) <= offsetof(struct skua_task, id), "what follows is the task's");
+_Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what follows is the task's");
 
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
-    ((struct skua_task *)(void *)c)->flags = 0;
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
@@ -62,7 +61,7 @@ static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb c
     struct call *c = rt_slab_get(w ? &w->slab : NULL, &slot);
     if (!c)
         return NULL;
-    ((struct skua_task *)(void *)c)->flags = RT_TASK_CALL;
+    rt_store_relaxed(&((struct skua_task *)(void *)c)->kind, RT_KIND_CALL); /* relaxed: fixed while in use */
     rt_store_relaxed(&c->state.bits, 0); /* relaxed: published by the queue */
     rt_store_relaxed(&c->wait.bits, rt_load_relaxed(&c->wait.bits) & RT_WW_TICKET);
     (void)rt_ww_arm_pinned(&c->wait);
@@ -123,7 +122,7 @@ skua_handle skua_call_at(double when, skua_cb cb, void *arg)
 bool skua_handle_cancel(skua_handle h)
 {
     struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
-    if (!t || !(t->flags & RT_TASK_CALL))
+    if (!t || rt_task_kind(t) != RT_KIND_CALL)
         return false;
     struct call *c = (struct call *)(void *)t;
     if (rt_ww_claim(&c->wait, rt_ww_ticket(h.id), 0) == RT_CLAIM_STALE)

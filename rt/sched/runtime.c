@@ -333,9 +333,9 @@ void rt_runtime_note_change(struct rt_runtime *rt)
 
 static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
 {
-    if ((t->flags & (RT_TASK_FUTURE | RT_TASK_CALL)) || !rt_st_try_retain_pending(&t->state))
+    if (!rt_st_try_retain_pending(&t->state))
         return;
-    if (rt_load_relaxed(&t->runtime) == rt->id && /* relaxed: fixed while we hold a reference */
+    if (rt_load_relaxed(&t->runtime) == rt->id && !rt_task_is_future(t) && /* relaxed: fixed while we hold a reference */
         !(rt_or_acq_rel(&t->state.bits, RT_ST_SHUTDOWN) & RT_ST_SHUTDOWN))
         (void)rt_cancel(t);
     rt_task_unref(rt_self(), t);

@@ -22,7 +22,7 @@ static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
     return w->next_id++;
 }
 
-static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t flags, uint64_t refs)
+static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind, uint64_t refs)
 {
     uint32_t          slot;
     struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
@@ -37,8 +37,8 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
     t->where = NULL;
     t->timer.owner = NULL;
     t->timer.hop_queued = 0;
-    t->flags = flags;
-    t->stack_class = rt->stack_class;
+    t->flags = 0;
+    rt_store_relaxed(&t->kind, kind);
     t->id = new_id(rt, w);
     rt_store_relaxed(&t->runtime, rt->id);
     /* the ticket stays: names of the slot's former life must not fit */
@@ -49,7 +49,7 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
 
 struct skua_task *rt_future_new(struct rt_runtime *rt, struct rt_worker *w)
 {
-    return new_object(rt, w, RT_TASK_FUTURE, 1);
+    return new_object(rt, w, RT_KIND_FUTURE, 1);
 }
 
 int rt_spawn_opts_check(const struct skua_spawn_opts *opts)
@@ -87,7 +87,7 @@ static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
 {
     t->where = opts->where;
     if (RT_UNLIKELY(opts->stack_size))
-        t->stack_class = (uint8_t)rt_stack_class_for(opts->stack_size);
+        rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size)); /* relaxed: not published yet */
     if (RT_UNLIKELY(opts->name || opts->drop || opts->copy))
         return set_cold(t, opts);
     return 0;
@@ -136,7 +136,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
     struct rt_worker *w = rt_self();
     if (RT_UNLIKELY(w && w->rt != rt))
         w = NULL; /* a worker of another runtime is a plain thread here */
-    struct skua_task *t = new_object(rt, w, 0, 2);
+    struct skua_task *t = new_object(rt, w, rt->stack_class, 2);
     if (RT_UNLIKELY(!t)) {
         *ret_err = -ENOMEM;
         return NULL;
@@ -162,7 +162,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
 struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg, const char *where, bool keep)
 {
     struct rt_worker *w = rt_self();
-    struct skua_task *t = new_object(target->rt, w, 0, keep ? 2 : 1);
+    struct skua_task *t = new_object(target->rt, w, target->rt->stack_class, keep ? 2 : 1);
     if (!t)
         return NULL;
     t->fn = fn;

@@ -109,9 +109,9 @@ static void run_body(struct rt_worker *w, struct skua_task *t)
 /* A fresh task on a loop stack. One that asked for another size of stack moves there first. */
 static void enter(struct rt_worker *w, struct skua_task *t)
 {
-    if (RT_UNLIKELY(t->stack_class != w->stack->size_class)) {
+    if (RT_UNLIKELY(rt_task_kind(t) != w->stack->size_class)) {
         int              err = 0;
-        struct rt_stack *to = rt_stack_get(&w->stacks, t->stack_class, rt_worker_loop, &err);
+        struct rt_stack *to = rt_stack_get(&w->stacks, rt_task_kind(t), rt_worker_loop, &err);
         if (!to) {
             rt_refuse(w, t, err);
             return;
@@ -244,7 +244,6 @@ bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
     struct rt_inline  frame = { .up = stack->inl, .parent = parent, .child = child };
     uint32_t          budget = w->budget;
     stack->inl = &frame;
-    child->flags |= RT_TASK_NESTED;
     run_body(w, child);
     stack->inl = frame.up;
     w = rt_self();

@@ -22,7 +22,7 @@ enum {
 
 static bool stack_allows(struct rt_worker *w, struct skua_task *t)
 {
-    return t->stack_class == w->stack->size_class && rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
+    return rt_task_kind(t) == w->stack->size_class && rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
 }
 
 /* --- free child of a free task --- */

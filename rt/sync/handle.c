@@ -121,9 +121,9 @@ skua_task *skua_current_task(void)
 /* One task of the snapshot: alive during the whole walk means visited alive. */
 static bool collect(struct skua_task *t, uint16_t runtime)
 {
-    if (!t || (t->flags & (RT_TASK_FUTURE | RT_TASK_CALL)) || !rt_st_try_retain_pending(&t->state))
+    if (!t || !rt_st_try_retain_pending(&t->state))
         return false;
-    if (rt_load_relaxed(&t->runtime) == runtime) /* relaxed: fixed while we hold a reference */
+    if (rt_load_relaxed(&t->runtime) == runtime && !rt_task_is_future(t)) /* relaxed: fixed while we hold a reference */
         return true;
     rt_task_unref(rt_self(), t);
     return false;

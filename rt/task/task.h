@@ -36,12 +36,15 @@ struct rt_cold {
 };
 
 enum rt_task_flag {
-    RT_TASK_FUTURE = 1,  /* no body                                                          */
-    RT_TASK_STARTED = 2, /* the body has been entered                                        */
-    RT_TASK_CALL = 4,    /* not a task: a callback handle that lives in the same slab        */
-    RT_TASK_NESTED = 8,  /* the body runs as a plain call of the task that awaits it         */
-    RT_TASK_POSTED = 16, /* spawned into a group from elsewhere, has not arrived there yet   */
-    RT_TASK_MISSED = 32, /* a cancel was delivered to the body (debug report)                */
+    RT_TASK_STARTED = 1, /* the body has been entered                                        */
+    RT_TASK_POSTED = 2,  /* spawned into a group from elsewhere, has not arrived there yet   */
+    RT_TASK_MISSED = 4,  /* a cancel was delivered to the body (debug report)                */
+};
+
+/* What the object is: below RT_KIND_FUTURE a task, whose number is the class of its stack. */
+enum rt_kind {
+    RT_KIND_FUTURE = 0xf0, /* no body                                                       */
+    RT_KIND_CALL = 0xf1,   /* a callback handle that lives in the same slab                 */
 };
 
 /* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before it arms the
@@ -75,7 +78,7 @@ struct skua_task {
     uint32_t            id;      /* the n of Task-n                                               */
     RT_ATOMIC(uint16_t) runtime; /* id of the runtime it belongs to; 0 = free object              */
     uint8_t             flags;   /* enum rt_task_flag; owner                                      */
-    uint8_t             stack_class;
+    RT_ATOMIC(uint8_t)  kind;    /* enum rt_kind or a stack class; fixed for life                 */
 };
 
 _Static_assert(sizeof(struct skua_task) == RT_SLAB_OBJECT_BYTES, "a task fills one slab object");
@@ -121,9 +124,14 @@ static inline bool rt_task_is_done(const struct skua_task *t)
     return (rt_st_load((struct rt_stateword *)&t->state) & RT_ST_DONE) != 0;
 }
 
+static inline uint8_t rt_task_kind(const struct skua_task *t)
+{
+    return rt_load_relaxed(&((struct skua_task *)t)->kind); /* relaxed: fixed for life */
+}
+
 static inline bool rt_task_is_future(const struct skua_task *t)
 {
-    return (t->flags & RT_TASK_FUTURE) != 0;
+    return rt_task_kind(t) == RT_KIND_FUTURE;
 }
 
 /* Make the result visible, fire the waiters, drop `drop` references. True: that was the last one, free it. */

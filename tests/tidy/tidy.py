@@ -26,6 +26,7 @@ sendmmsg sendfile splice accept accept4 connect socket socketpair bind listen sh
 openat pipe pipe2 dup dup2 dup3 fcntl ioctl poll ppoll select eventfd timerfd_create signalfd
 mmap munmap mprotect madvise pthread_create pthread_join pthread_kill pthread_sigmask sigaction
 sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime""".split()
+CLOCK_DOOR = ("rt/base/clock.c", "clock_gettime")  # the clock is a seam of its own
 SYSCALL = re.compile(r"(?<![\w.>])(?:%s|epoll_\w+)\s*\(" % "|".join(SYSCALLS))
 BANNED = """strcpy strcat sprintf vsprintf gets strtok rand srand alloca longjmp siglongjmp
 pthread_self usleep""".split()
@@ -34,7 +35,7 @@ ATOMIC = re.compile(r"\bmemory_order_\w+|\batomic_\w+\s*\(|\b__(?:atomic|sync)_\
 DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
-SNIPPET = re.compile(r"<!-- file: (\S+) -->\s*\n```c\n(.*?)^```", re.M | re.S)
+SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```c\n(.*?)^```", re.M | re.S)
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -105,7 +106,7 @@ class Tidy:
                 self.offend(path, number, "snippet", "no such file: " + name)
             elif body.strip("\n") not in self.read(name):
                 self.offend(path, number, "snippet", "differs from " + name)
-        marked = len(re.findall(r"<!-- file: ", text))
+        marked = len(re.findall(r"^<!-- file: ", text, re.M))
         if marked != len(SNIPPET.findall(text)):
             self.offend(path, 1, "snippet", "a file mark without a ```c block after it")
 
@@ -134,7 +135,7 @@ class Tidy:
                 if "//" in line and not path.startswith("tests/model/"):
                     self.offend(path, number, "comment", "a // comment")
                 match = BANNED.search(line)
-                if match and not path.startswith("tests/"):
+                if match and not path.startswith("tests/") and path != SYSCALL_DOOR:
                     self.offend(path, number, "banned", match.group(1))
             self.check_functions(path, code)
         if path.startswith("rt/"):
@@ -180,7 +181,8 @@ class Tidy:
             if path != ATOMIC_DOOR and ATOMIC.search(line):
                 self.offend(path, number, "door-atomic", line.strip())
             match = SYSCALL.search(line)
-            if path != SYSCALL_DOOR and match and not path.endswith(".S"):
+            door = path == SYSCALL_DOOR or path == CLOCK_DOOR[0] and CLOCK_DOOR[1] in line
+            if match and not door and not path.endswith(".S"):
                 self.offend(path, number, "door-syscall", match.group(0) + ")")
             inside = path in ERRNO_DOORS or function == ERRNO_FUNCTION
             if not inside and re.search(r"\berrno\b|__errno_location", line):
