@@ -336,7 +336,7 @@ uint64_t rt_runtime_alive(struct rt_runtime *rt)
 void rt_runtime_note_change(struct rt_runtime *rt)
 {
     (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
-    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt->snapshot)
+    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot)) /* relaxed: rang once too often at worst */
         ask_leave(rt->workers[0]);
 }
 
@@ -352,7 +352,7 @@ static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
 
 static void cancel_all(struct rt_runtime *rt)
 {
-    rt->snapshot = total_spawned(rt);
+    rt_store_relaxed(&rt->snapshot, total_spawned(rt)); /* relaxed: likewise */
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
@@ -446,11 +446,13 @@ void rt_group_leave(struct skua_group *g)
 static void wait_for_visitors(struct rt_runtime *rt)
 {
     (void)rt_xchg_sc(&rt->phase, RT_CLOSED);
+    rt_lock(&rt->lock); /* workers still free groups */
     for (struct skua_group *g = rt->groups; g; g = g->sibling) {
         (void)rt_xchg_sc(&g->closed, 1);
         while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
             SKUA_IGNORE(rt_sys_sched_yield());
     }
+    rt_unlock(&rt->lock);
 }
 
 static void free_groups(struct rt_runtime *rt)
