@@ -155,8 +155,8 @@ struct skua_task *rt_find(struct rt_worker *w)
             found(w);
             return t;
         }
-        if (w->ring_head || w->leaving)
-            continue;
+        if (w->ring_head || w->leaving || rt_deque_size(&w->deque) > 0)
+            continue; /* a callback that ran last may have woken a free task */
         if (own_mail(w) || rt_inject_length(&w->rt->inject) > 0) {
             rt_look_around(w);
             continue;
