@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: gather and wait in all their modes, for children that are done already, end later, fail or
- * are cancelled, in one group and across workers, with the caller cancelled or out of time; whatever
- * ended the wait, no child holds anything of it afterwards. */
+/* Goal: gather and wait in all their modes, for children that are done already, end later, fail
+ * or are cancelled, in one group and across workers, with the caller cancelled or out of time;
+ * whatever ended the wait, no child holds anything of it afterwards. */
 #include "scale.h"
 #include "t.h"
 
@@ -229,7 +229,8 @@ static void *race_one(void *arg)
         if (round % 3 == 0)
             (void)skua_cancel(t[round % 12], NULL);
         size_t done = 0;
-        int    r = round % 2 ? skua_wait(t, 12, (round % 5) * 1e-4, (enum skua_when)(seed % 3), &done)
+        double limit = (round % 5) * 1e-4;
+        int    r = round % 2 ? skua_wait(t, 12, limit, (enum skua_when)(seed % 3), &done)
                              : skua_gather(t, 12, NULL, seed % 2 ? SKUA_RETURN_ERRORS : 0);
         T_EXPECT(r >= 0 || r == -EIO || r == -ECANCELED);
         end_all(t, 12);

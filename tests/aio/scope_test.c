@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: time limits: nested, moved, expired together or never; the request of a scope is its own and
- * is taken back by it; wait_for and shield follow. */
+/* Goal: time limits: nested, moved, expired together or never; the request of a scope is its own
+ * and is taken back by it; wait_for and shield follow. */
 #include "scale.h"
 #include "t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a parent whose child runs as a plain call on its stack can be cancelled like any other: the
- * request reaches the child. Method: the cancel comes from the same worker, from another one, from a
- * plain thread, from the child itself; before the child suspends and after. */
+/* Goal: a parent whose child runs as a plain call on its stack can be cancelled like any other:
+ * the request reaches the child. Method: the cancel comes from the same worker, from another one,
+ * from a plain thread, from the child itself; before the child suspends and after. */
 #include "scale.h"
 #include "t.h"
 

@@ -64,7 +64,8 @@ static void *never(void *arg)
 static void *leave_unstarted(void *arg)
 {
     for (int i = 0; i < MANY; i++)
-        skua_detach(arg ? skua_go(never, NULL, .drop = drop) : skua_spawn(never, NULL, .drop = drop));
+        skua_detach(arg ? skua_go(never, NULL, .drop = drop)
+                        : skua_spawn(never, NULL, .drop = drop));
     return NULL;
 }
 
