@@ -85,10 +85,12 @@ static inline void rt_fifo_append(struct rt_fifo *to, struct rt_fifo *from)
     *from = (struct rt_fifo){ 0 };
 }
 
-/* Takes `item` out of the middle; false when it is not there. Linear: for rare undo paths only. */
-static inline int rt_fifo_remove(struct rt_fifo *f, uintptr_t item)
+/* Takes `item` out of the middle. Its place counted from 1, or 0 when it is not there. Linear: for rare undo
+ * paths only. */
+static inline size_t rt_fifo_remove(struct rt_fifo *f, uintptr_t item)
 {
     struct rt_link *before = NULL;
+    size_t          place = 1;
     for (uintptr_t at = f->head; at; at = rt_item_link(at)->next) {
         if (at == item) {
             uintptr_t next = rt_item_link(at)->next;
@@ -99,9 +101,10 @@ static inline int rt_fifo_remove(struct rt_fifo *f, uintptr_t item)
             if (!next)
                 f->tail = before;
             f->count--;
-            return 1;
+            return place;
         }
         before = rt_item_link(at);
+        place++;
     }
     return 0;
 }

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* skua/loop.h: the event loop itself: callbacks, timers, its clock; loops driven by hand, and the
+ * ways into a loop from other threads. asyncio: Event Loop. */
+#ifndef SKUA_LOOP_H
+#define SKUA_LOOP_H
+
+#include <skua/base.h>
+#include <skua/run.h>
+#include <skua/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- a loop driven by hand ---- */
+
+/* Starts a runtime whose worker 0 is the calling thread and returns its loop. The other workers
+ * run at once; the loop itself runs only inside the two _run_ calls below. Options as for
+ * skua_run(); .result is not used. Never suspends. From: any thread that is not inside a runtime.
+ * Close it on the same thread. NULL: out of memory or bad options. asyncio: new_event_loop(). */
+SKUA_API skua_loop *skua_loop_new_with(const struct skua_run_opts *opts);
+
+/* Runs the loop until the task is done and gives its result; borrows the handle. The loop can be
+ * run again afterwards. Blocks the calling thread. From: the thread that made the loop, not
+ * inside a task. Returns 0, the task's error, -EINTR when the loop was stopped first, -EPERM
+ * (wrong thread or already running), -EINVAL. asyncio: loop.run_until_complete(). */
+SKUA_API int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result);
+
+/* Runs the loop until skua_loop_stop(). Stopped before it starts: exactly one round. Blocks the
+ * calling thread. From: the thread that made the loop, not inside a task. Returns 0, -EPERM,
+ * -EINVAL. asyncio: loop.run_forever(). */
+SKUA_API int skua_loop_run_forever(skua_loop *loop);
+
+/* Makes the run call return after the callbacks and tasks that are ready now. Never suspends.
+ * From: any thread. asyncio: loop.stop(). */
+SKUA_API void skua_loop_stop(skua_loop *loop);
+
+/* Cancels what is left, stops the runtime and frees the loop, as the end of skua_run() does.
+ * Blocks the calling thread. From: the thread that made the loop. Returns 0, -EPERM while the
+ * loop runs or on another thread, -EINVAL. asyncio: loop.close(). */
+SKUA_API int skua_loop_close(skua_loop *loop);
+
+/* The loop on which the caller runs, borrowed: the group of the current task or callback; NULL in
+ * free tasks and outside. Never suspends. From: any thread. asyncio: get_running_loop(). */
+SKUA_API skua_loop *skua_loop_current(void);
+
+/* Seconds on the clock that timers use, which only goes forward and whose zero means nothing.
+ * Never suspends. From: any thread. asyncio: loop.time(). */
+SKUA_API double skua_loop_time(void);
+
+/* ---- callbacks ---- */
+
+/* Calls cb(arg) on the current loop in its next round, in the order of these calls. Never
+ * suspends. From: runtime, but not in a free task, which has no loop: then the handle is {0}, as
+ * it is when memory is out. asyncio: loop.call_soon(). */
+SKUA_API skua_handle skua_call_soon(skua_cb cb, void *arg);
+
+/* Calls cb(arg) after `delay` seconds, by deadline, equal ones in the order of these calls; 0 goes
+ * through the timers too. Otherwise as skua_call_soon(); {0} for NaN.
+ * asyncio: loop.call_later(). */
+SKUA_API skua_handle skua_call_later(double delay, skua_cb cb, void *arg);
+
+/* Calls cb(arg) when skua_loop_time() has reached `when`. Otherwise as skua_call_later().
+ * asyncio: loop.call_at(). */
+SKUA_API skua_handle skua_call_at(double when, skua_cb cb, void *arg);
+
+/* Makes sure that the callback will not run. False if it ran, runs or was cancelled already.
+ * Never suspends. From: any thread. asyncio: Handle.cancel(). */
+SKUA_API bool skua_handle_cancel(skua_handle h);
+
+/* ---- from other threads ---- */
+
+/* skua_call_soon() on a loop named by the caller, and wakes it. Not for signal handlers.
+ * Never suspends. From: any thread. Returns 0, -ESHUTDOWN, -ENOMEM, -EINVAL.
+ * asyncio: loop.call_soon_threadsafe(). */
+SKUA_API int skua_call_soon_threadsafe(skua_loop *loop, skua_cb cb, void *arg);
+
+/* Starts fn(arg) as a task of the loop. Never suspends. From: any thread. Returns and fails as
+ * skua_spawn_with(). asyncio: run_coroutine_threadsafe(). */
+SKUA_API skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg,
+                                               const struct skua_spawn_opts *opts);
+
+/* Waits for a task on a thread that is none of the runtime's; borrows the handle. A timeout does
+ * not cancel the task. Blocks the calling thread. From: threads of your own and to_thread
+ * functions. Returns 0, the task's error, -ETIMEDOUT, -EPERM (inside the runtime), -ESHUTDOWN,
+ * -EINVAL. asyncio: concurrent.futures.Future.result(timeout). */
+SKUA_API int skua_wait_blocking(skua_task *task, double timeout, void **ret_result);
+
+#ifndef __cplusplus
+/* skua_loop *skua_loop_new([.workers = 1, ...]) */
+#define skua_loop_new(...)                                                                        \
+    skua_loop_new_with(                                                                           \
+        &(const struct skua_run_opts){ .size = sizeof(struct skua_run_opts), __VA_ARGS__ })
+
+/* skua_task *skua_spawn_threadsafe(skua_loop *loop, skua_fn fn, void *arg, [.name = "job", ...]) */
+#define skua_spawn_threadsafe(loop, fn, ...) \
+    SKUA_SPAWN_THREADSAFE_(loop, fn, __VA_ARGS__, .size = sizeof(struct skua_spawn_opts), \
+                           .where = SKUA_HERE)
+#define SKUA_SPAWN_THREADSAFE_(loop, fn, arg, ...) \
+    skua_spawn_threadsafe_with((loop), (fn), (arg), &(const struct skua_spawn_opts){ __VA_ARGS__ })
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* skua/net.h: sockets that suspend the task instead of the thread. asyncio: sock_* calls of the
+ * loop, start_server().
+ *
+ * A descriptor is a plain int. Those made here (listen, accept, connect) or adopted stay
+ * registered with a loop and must be closed by skua_close(). Addresses are "127.0.0.1:8080",
+ * "[::1]:0" or "unix:/path"; names are not looked up. One task may read while another writes; two
+ * readers at a time, or two writers, get -EBUSY. Cancelling a call loses no data that it has not
+ * reported. */
+#ifndef SKUA_NET_H
+#define SKUA_NET_H
+
+#include <skua/base.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct skua_listen_opts {
+    size_t size;    /* sizeof(struct skua_listen_opts); the macro fills it in */
+    int backlog;    /* 0: the system's most */
+    bool reuseport; /* SO_REUSEPORT: several sockets may listen on one port */
+};
+
+struct skua_connect_opts {
+    size_t size;       /* sizeof(struct skua_connect_opts); the macro fills it in */
+    const char *local; /* the address to come from; NULL: the system chooses */
+};
+
+struct skua_serve_opts {
+    size_t size;         /* sizeof(struct skua_serve_opts); the macro fills it in */
+    skua_group *group;   /* handlers run there; NULL: each is a free task, on any core */
+    int max_connections; /* accept no more while this many are open; 0: no limit */
+    double drain;        /* seconds that open connections get once the server is cancelled; then
+                            they are cancelled too. 0: at once */
+};
+
+/* Makes a listening socket; port 0 lets the system choose one. Never suspends. From: runtime.
+ * Returns the descriptor, -EINVAL for an address that does not parse, or what socket, bind and
+ * listen answer (-EADDRINUSE, -EACCES, -EMFILE, ...). */
+SKUA_API int skua_listen_with(const char *addr, const struct skua_listen_opts *opts);
+
+/* Takes the next connection; TCP ones come with TCP_NODELAY. May suspend. From: task. Returns its
+ * descriptor, -ETIMEDOUT, -ECANCELED, -EBADF when fd is closed meanwhile, -EMFILE, -EPERM, ...
+ * asyncio: loop.sock_accept(). */
+SKUA_API int skua_accept(int fd, double timeout) SKUA_CHECKED;
+
+/* Opens a connection. Suspends. From: task. Returns its descriptor, -ECONNREFUSED, -ETIMEDOUT,
+ * -ECANCELED, -EINVAL for an address that does not parse, -EPERM, ... asyncio:
+ * loop.sock_connect(). */
+SKUA_API int skua_connect_with(const char *addr, double timeout,
+                               const struct skua_connect_opts *opts) SKUA_CHECKED;
+
+/* Accepts connections on fd for ever and runs handler(conn, arg) in a task for each, spread over
+ * all workers; conn is closed when the handler returns, or when it never started. Running out of
+ * descriptors makes it pause, not fail. Ends when the calling task is cancelled (that is how a
+ * server is told to stop; it then drains) or fd is closed, and returns when all its handlers have
+ * ended; fd itself stays the caller's to close. Suspends. From: task.
+ * Returns -ECANCELED, -EBADF, -EINVAL, -EPERM. asyncio: start_server() and serve_forever(). */
+SKUA_API int skua_serve_with(int fd, skua_conn_fn handler, void *arg,
+                             const struct skua_serve_opts *opts) SKUA_CHECKED;
+
+/* Reads up to n bytes into buf. May suspend. From: task. Returns how many, 0 at the end of the
+ * stream, -ETIMEDOUT, -ECANCELED, -ECONNRESET, -EBADF, -EPERM, ... asyncio:
+ * loop.sock_recv_into(). */
+SKUA_API ssize_t skua_read(int fd, void *buf, size_t n, double timeout) SKUA_CHECKED;
+
+/* Writes all n bytes. May suspend. From: task. Returns n; or -ETIMEDOUT, -ECANCELED, -EPIPE (never
+ * SIGPIPE), -ECONNRESET, -EBADF, -EPERM, ..., after which an unknown part has been sent.
+ * asyncio: loop.sock_sendall(). */
+SKUA_API ssize_t skua_write(int fd, const void *buf, size_t n, double timeout) SKUA_CHECKED;
+
+/* Waits until one of `events` (POLLIN, POLLOUT, ... of <poll.h>) is true of any descriptor that
+ * can be polled, ours or foreign: the way to drive a library that has sockets of its own. May
+ * suspend. From: task. Returns the events that are true (> 0), -ETIMEDOUT, -ECANCELED, -EBADF,
+ * -EINVAL, -EPERM. asyncio: loop.add_reader(). */
+SKUA_API int skua_poll_fd(int fd, unsigned events, double timeout) SKUA_CHECKED;
+
+/* Closes a descriptor; tasks that wait on it get -EBADF. Never suspends. From: any thread.
+ * Returns 0 or -EBADF. */
+SKUA_API int skua_close(int fd);
+
+/* Makes a foreign descriptor ours: it becomes non-blocking, stays registered, and is closed by
+ * skua_close(). Never suspends. From: runtime. Returns 0, -EBADF, -ENOMEM, and -EPERM when it
+ * cannot be polled (a regular file) or outside a runtime. */
+SKUA_API int skua_fd_adopt(int fd);
+
+#ifndef __cplusplus
+/* int skua_listen(const char *addr, [.backlog = 128, ...]) */
+#define skua_listen(...) SKUA_LISTEN_(__VA_ARGS__, .size = sizeof(struct skua_listen_opts))
+#define SKUA_LISTEN_(addr, ...) \
+    skua_listen_with((addr), &(const struct skua_listen_opts){ __VA_ARGS__ })
+
+/* int skua_connect(const char *addr, double timeout, [.local = "127.0.0.2:0"]) */
+#define skua_connect(addr, ...) \
+    SKUA_CONNECT_(addr, __VA_ARGS__, .size = sizeof(struct skua_connect_opts))
+#define SKUA_CONNECT_(addr, timeout, ...) \
+    skua_connect_with((addr), (timeout), &(const struct skua_connect_opts){ __VA_ARGS__ })
+
+/* int skua_serve(int fd, skua_conn_fn handler, void *arg, [.drain = 5.0, ...]) */
+#define skua_serve(fd, handler, ...) \
+    SKUA_SERVE_(fd, handler, __VA_ARGS__, .size = sizeof(struct skua_serve_opts))
+#define SKUA_SERVE_(fd, handler, arg, ...) \
+    skua_serve_with((fd), (handler), (arg), &(const struct skua_serve_opts){ __VA_ARGS__ })
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* skua/obs.h: looking at a running runtime, from inside it. */
+#ifndef SKUA_OBS_H
+#define SKUA_OBS_H
+
+#include <skua/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct skua_stats {
+    size_t size;             /* sizeof(struct skua_stats), set by the caller */
+    int workers;             /* threads that run tasks */
+    uint64_t tasks_alive;    /* tasks that have not ended */
+    uint64_t stacks_created; /* since the start; a task that never suspends needs none */
+    uint64_t stacks_idle;    /* kept for the next task that suspends */
+    uint64_t unretrieved;    /* tasks that ended with an error nobody looked at */
+};
+
+struct skua_worker_stats {
+    size_t size;          /* sizeof(struct skua_worker_stats), set by the caller */
+    uint64_t tasks;       /* tasks started or resumed here */
+    uint64_t steals;      /* tasks taken from other workers */
+    uint64_t polls;       /* times its epoll was asked */
+    uint64_t connections; /* descriptors registered in its loop so far */
+    uint64_t parks;       /* times it went to sleep */
+    uint64_t wakeups;     /* times another thread woke it */
+};
+
+/* Fills in *ret_stats, of which the caller has set .size. The counters are read one by one while
+ * the runtime runs. Never suspends. From: runtime. Returns 0, -EINVAL, -EPERM. */
+SKUA_API int skua_stats_get(struct skua_stats *ret_stats);
+
+/* The same for one worker, 0 .. workers - 1. Never suspends. From: runtime. Returns 0, -EINVAL
+ * (also for a worker that does not exist), -EPERM. */
+SKUA_API int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats);
+
+/* The index of the worker whose thread calls, or -1 on other threads. In a free task it may change
+ * at each suspension. Never suspends. From: any thread. */
+SKUA_API int skua_worker_index(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

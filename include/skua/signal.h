@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* skua/signal.h: Unix signals, delivered to a loop or a task. asyncio: loop.add_signal_handler().
+ *
+ * The runtime's own handler only notes the signal; what you write runs later, as ordinary code,
+ * where everything is allowed that is allowed there. Host threads need no signal mask. */
+#ifndef SKUA_SIGNAL_H
+#define SKUA_SIGNAL_H
+
+#include <skua/base.h>
+#include <sys/select.h> /* sigset_t, also under -std=c11 */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Calls cb(arg) on the current loop each time signo arrives (several that arrive together may be
+ * one call), in place of its former action. A later call replaces an earlier one. For SIGINT this
+ * takes the place of skua_run()'s own handling. Never suspends. From: runtime, but not in a free
+ * task. Returns 0, -EINVAL (no such signal, or one that cannot be caught), -ENOMEM, -EPERM.
+ * asyncio: loop.add_signal_handler(). */
+SKUA_API int skua_add_signal_handler(int signo, skua_cb cb, void *arg);
+
+/* Puts the signal's former action back. Never suspends. From: runtime. Returns 0, -ENOENT if there
+ * was no handler, -EINVAL, -EPERM. asyncio: loop.remove_signal_handler(). */
+SKUA_API int skua_remove_signal_handler(int signo);
+
+/* Waits for one of the signals of the set, which are caught from this call on while it waits.
+ * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL, -EPERM. */
+SKUA_API int skua_signal_wait(const sigset_t *set, double timeout) SKUA_CHECKED;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

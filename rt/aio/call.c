@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 7: aio. call_soon, call_later, call_at and their handles.
+ *
+ * A callback lives in a slab object like a task does, and its handle is a name like that of a wait: so a stale
+ * handle names nothing, and nobody has to release it.
+ */
+#include <errno.h>
+#include <stddef.h>
+
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+struct call {
+    struct rt_link       unused;
+    uint32_t             unused_count;
+    uint32_t             slot;
+    struct rt_waitword   wait;  /* claimed by whoever runs or cancels the callback */
+    struct rt_stateword  state; /* no references: walkers pass it by */
+    struct rt_step_timer timer;
+    skua_cb              cb;
+    void                *arg;
+};
+
+_Static_assert(sizeof(struct call) <= RT_SLAB_OBJECT_BYTES, "a callback fills one slab object at most");
+_Static_assert(offsetof(struct call, slot) == RT_SLAB_SLOT_OFFSET, "the slab numbers its objects");
+_Static_assert(offsetof(struct call, wait) == offsetof(struct skua_task, wait), "names are looked up in tasks");
+_Static_assert(offsetof(struct call, state) == offsetof(struct skua_task, state), "walkers look at tasks");
+_Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what follows is the task's");
+
+static void free_call(struct call *c)
+{
+    struct rt_worker *w = rt_self();
+    rt_slab_put(w ? &w->slab : NULL, c);
+}
+
+static struct call *call_of(struct rt_step *step)
+{
+    return rt_container_of(rt_container_of(step, struct rt_step_timer, step), struct call, timer);
+}
+
+static void drop(struct rt_step *step)
+{
+    free_call(call_of(step));
+}
+
+static void run(struct rt_step *step)
+{
+    struct call *c = call_of(step);
+    uint64_t     word = rt_load_relaxed(&c->wait.bits); /* relaxed: the claim decides */
+    skua_cb      cb = c->cb;
+    void        *arg = c->arg;
+    bool         mine = rt_ww_claim(&c->wait, rt_ww_ticket(word), 0) != RT_CLAIM_STALE;
+    free_call(c);
+    if (mine)
+        cb(arg);
+}
+
+static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb cb, void *arg)
+{
+    uint32_t     slot;
+    struct call *c = rt_slab_get(w ? &w->slab : NULL, &slot);
+    if (!c)
+        return NULL;
+    rt_store_relaxed(&((struct skua_task *)(void *)c)->kind, RT_KIND_CALL); /* relaxed: fixed while in use */
+    rt_store_relaxed(&c->state.bits, 0); /* relaxed: published by the queue */
+    rt_store_relaxed(&c->wait.bits, rt_load_relaxed(&c->wait.bits) & RT_WW_TICKET);
+    (void)rt_ww_arm_pinned(&c->wait);
+    c->timer = (struct rt_step_timer){ .step = { .run = run, .drop = drop, .home = home } };
+    c->cb = cb;
+    c->arg = arg;
+    return c;
+}
+
+static skua_handle handle_of(struct call *c)
+{
+    return (skua_handle){ rt_ww_ticket(rt_load_relaxed(&c->wait.bits)) | c->slot }; /* relaxed: own write */
+}
+
+skua_handle skua_call_soon(skua_cb cb, void *arg)
+{
+    struct rt_worker *w = rt_self();
+    struct call      *c = cb && w && w->in_group ? make(w, w->in_group, cb, arg) : NULL;
+    if (!c)
+        return (skua_handle){ 0 };
+    skua_handle h = handle_of(c);
+    rt_post_step(&c->timer.step);
+    return h;
+}
+
+static skua_handle call_at(struct rt_worker *w, uint64_t deadline, skua_cb cb, void *arg)
+{
+    struct call *c = make(w, w->in_group, cb, arg);
+    if (!c)
+        return (skua_handle){ 0 };
+    skua_handle h = handle_of(c);
+    if (rt_timer_arm(&w->timers, &c->timer.timer, RT_TIMER_STEP, deadline) < 0) {
+        free_call(c);
+        return (skua_handle){ 0 };
+    }
+    return h;
+}
+
+skua_handle skua_call_later(double delay, skua_cb cb, void *arg)
+{
+    struct rt_worker *w = rt_self();
+    uint64_t          ns;
+    if (!cb || !w || !w->in_group || rt_ns_from_seconds(delay, &ns) < 0)
+        return (skua_handle){ 0 };
+    return call_at(w, rt_ns_add(rt_timers_read_clock(&w->timers), ns), cb, arg);
+}
+
+skua_handle skua_call_at(double when, skua_cb cb, void *arg)
+{
+    struct rt_worker *w = rt_self();
+    uint64_t          deadline;
+    if (!cb || !w || !w->in_group || rt_ns_from_seconds(when, &deadline) < 0)
+        return (skua_handle){ 0 };
+    return call_at(w, deadline, cb, arg);
+}
+
+/* Whoever claims the name owns the callback. One that is queued already is freed by its turn. */
+bool skua_handle_cancel(skua_handle h)
+{
+    struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
+    if (!t || rt_task_kind(t) != RT_KIND_CALL)
+        return false;
+    struct call *c = (struct call *)(void *)t;
+    if (rt_ww_claim(&c->wait, rt_ww_ticket(h.id), 0) == RT_CLAIM_STALE)
+        return false;
+    if (rt_timer_disarm(&c->timer.timer))
+        free_call(c);
+    return true;
+}
+
+int skua_call_soon_threadsafe(skua_loop *loop, skua_cb cb, void *arg)
+{
+    if (!loop || !cb)
+        return -EINVAL;
+    if (!rt_group_visit(loop))
+        return -ESHUTDOWN;
+    struct rt_worker *w = rt_self();
+    struct call      *c = make(w && w->rt == loop->worker->rt ? w : NULL, loop, cb, arg);
+    if (c)
+        rt_post_step(&c->timer.step);
+    rt_group_leave(loop);
+    return c ? 0 : -ENOMEM;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 7: aio. Fan-in. */
+#include "aio/fanin.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+#include "sched/cancel.h"
+
+static bool counts_as_bad(struct rt_fanin *f, uint64_t outcome)
+{
+    if (f->mode == RT_FANIN_FIRST_BAD)
+        return (outcome & (RT_ST_FAILED | RT_ST_CANCELLED)) != 0;
+    return f->mode == RT_FANIN_FIRST_ERROR && (outcome & RT_ST_FAILED);
+}
+
+static void trigger(struct rt_fanin *f, struct rt_fifo *out)
+{
+    if (rt_xchg_sc(&f->triggered, 1)) /* pairs: FANIN -> rearm */
+        return;
+    if (f->step.home)
+        rt_post_step(&f->step);
+    else
+        (void)rt_name_claim(rt_load_sc(&f->name), 0, out); /* pairs: FANIN <- rearm */
+}
+
+/* A child is done. Nothing of the fan-in is touched after the count or the trigger. */
+static void account(struct rt_fanin *f, struct skua_task *done, struct rt_fifo *out)
+{
+    struct skua_task *none = NULL;
+    if (counts_as_bad(f, rt_st_load(&done->state))) {
+        (void)rt_cas_acq_rel(&f->first, &none, done); /* pairs: FANIN -> rt_fanin_wait */
+        trigger(f, out);
+    } else if (f->mode == RT_FANIN_FIRST || rt_sub_acq_rel(&f->pending, 1) == 1) { /* pairs: FANIN -> rt_fanin_wait */
+        trigger(f, out);
+    }
+}
+
+static void fire(struct rt_waiter *waiter, struct skua_task *done, struct rt_fifo *out)
+{
+    account(rt_container_of(waiter, struct rt_fanin_node, waiter)->in, done, out);
+}
+
+static void run_step(struct rt_step *step)
+{
+    struct rt_fanin *f = rt_container_of(step, struct rt_fanin, step);
+    struct rt_fifo   out = { 0 };
+    f->step_ran = true;
+    f->woken = rt_name_claim(rt_load_relaxed(&f->name), 0, &out); /* relaxed: written by this thread */
+    rt_ready_batch(&out);
+}
+
+static bool cancel_children(struct rt_fanin *f)
+{
+    bool any = false;
+    for (size_t i = 0; i < f->n; i++)
+        any |= rt_cancel(f->tasks[i]);
+    f->requested |= any;
+    return any;
+}
+
+static bool cancel_awaitable(struct rt_awaitable *self)
+{
+    return cancel_children(rt_container_of(self, struct rt_fanin, awaitable));
+}
+
+int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n, enum rt_fanin_mode mode)
+{
+    struct skua_task *me = rt_current();
+    if (!tasks || n == 0)
+        return -EINVAL;
+    if (!me)
+        return -EPERM;
+    for (size_t i = 0; i < n; i++) {
+        if (!tasks[i])
+            return -EINVAL;
+        if (tasks[i] == me)
+            return -EDEADLK;
+    }
+    f->awaitable.cancel = cancel_awaitable;
+    f->step = (struct rt_step){ .run = run_step, .home = me->group };
+    f->tasks = tasks;
+    f->n = n;
+    f->mode = mode;
+    f->step_ran = f->woken = f->requested = false;
+    rt_init(&f->name, 0);
+    rt_init(&f->pending, n);
+    rt_init(&f->triggered, 0);
+    rt_init(&f->first, NULL);
+    f->nodes = f->local;
+    if (n > RT_FANIN_LOCAL) {
+        if (n > SIZE_MAX / sizeof *f->nodes)
+            return -ENOMEM;
+        f->nodes = rt_malloc(n * sizeof *f->nodes);
+    }
+    return f->nodes ? 0 : -ENOMEM;
+}
+
+void rt_fanin_fini(struct rt_fanin *f)
+{
+    if (f->nodes != f->local)
+        rt_free(f->nodes);
+}
+
+static void link_nodes(struct rt_fanin *f)
+{
+    struct rt_fifo out = { 0 };
+    for (size_t i = 0; i < f->n; i++) {
+        struct rt_fanin_node *node = &f->nodes[i];
+        node->in = f;
+        node->waiter = (struct rt_waiter){ .fire = fire };
+        if (!rt_waiter_add(f->tasks[i], &node->waiter))
+            account(f, f->tasks[i], &out);
+    }
+    rt_ready_batch(&out); /* always empty: the waiting task has not left its stack, or has a step */
+}
+
+static void unlink_nodes(struct rt_fanin *f)
+{
+    bool over = f->woken && rt_load_acquire(&f->pending) == 0; /* pairs: FANIN <- account */
+    for (size_t i = 0; !over && i < f->n; i++)
+        (void)rt_waiter_remove(f->tasks[i], &f->nodes[i].waiter);
+    if (f->step.home && !f->step_ran && rt_load_relaxed(&f->triggered)) /* relaxed: decided under the locks above */
+        rt_unpost_step(&f->step);
+}
+
+/* Begins a suspension under a new name. 0; 1: triggered meanwhile, not suspended. */
+static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel, bool linked)
+{
+    uint64_t name;
+    int      r = passes_cancel ? rt_wait_begin_passing(w, &name) : rt_wait_begin(w, &name);
+    if (r < 0)
+        return r;
+    (void)rt_xchg_sc(&f->name, name); /* pairs: FANIN -> trigger */
+    if (passes_cancel)
+        w->cur->awaiting = (uintptr_t)&f->awaitable | 1;
+    if (!linked)
+        link_nodes(f);
+    else if (!f->step.home && rt_load_sc(&f->triggered)) { /* pairs: FANIN <- trigger */
+        r = rt_wait_abandon(name);
+        return r < 0 ? r : 1;
+    }
+    return 0;
+}
+
+/* One suspension. 0: triggered. 1: go on waiting. */
+static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel, bool linked)
+{
+    struct rt_worker *w = rt_self();
+    bool              late;
+    if (passes_cancel && rt_ww_drop_cancel(&w->cur->wait) && !cancel_children(f))
+        return rt_delivered(w->cur);
+    int r = rearm(w, f, passes_cancel, linked);
+    if (r != 0)
+        return r == 1 ? 0 : r;
+    r = rt_wait_timer(w, deadline);
+    if (r < 0) {
+        SKUA_IGNORE(rt_wait_abandon(rt_load_relaxed(&f->name))); /* relaxed: own write */
+        return r;
+    }
+    r = rt_wait_park_passing(&late);
+    if (deadline != RT_NEVER)
+        rt_wait_timer_end(r);
+    if (r == -ECANCELED && passes_cancel && !late && cancel_children(f))
+        return 1;
+    if (r < 0 || late)
+        return rt_delivered(rt_self()->cur);
+    if (r == 0)
+        f->woken = true;
+    return r == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+int rt_fanin_wait(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
+{
+    struct skua_task *me = rt_current();
+    if (!me->group) /* fresh children in the own deque go first, newest first */
+        rt_self()->dive += (uint32_t)f->n;
+    int r = wait_once(f, deadline, passes_cancel, false);
+    if (r < 0 && rt_load_relaxed(&f->name) == 0) /* relaxed: own write; it never got so far as to link */
+        return r;
+    while (r == 1)
+        r = wait_once(f, deadline, passes_cancel, true);
+    unlink_nodes(f);
+    return r;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 7: aio. Loops and run(). */
+#include <errno.h>
+#include <signal.h>
+
+#include "sched/cancel.h"
+#include "sched/finish.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+#include "sched/signal.h"
+#include "sched/spawn.h"
+#include "sync/await.h"
+
+/* --- the current loop --- */
+
+skua_loop *skua_loop_current(void)
+{
+    struct rt_worker *w = rt_self();
+    return w ? w->in_group : NULL;
+}
+
+double skua_loop_time(void)
+{
+    struct rt_worker *w = rt_self();
+    return rt_seconds_from_ns(w ? rt_timers_read_clock(&w->timers) : rt_clock_now());
+}
+
+/* --- running until a task is done --- */
+
+struct until {
+    struct rt_step    step;
+    struct rt_waiter  waiter;
+    struct rt_runtime *rt;
+};
+
+static void run_until_step(struct rt_step *step)
+{
+    rt_runtime_leave(rt_container_of(step, struct until, step)->rt);
+}
+
+static void fire_until(struct rt_waiter *waiter, struct skua_task *done, struct rt_fifo *out)
+{
+    (void)done;
+    (void)out;
+    rt_post_step(&rt_container_of(waiter, struct until, waiter)->step);
+}
+
+/* Runs the loop until the task is done, or the loop is stopped. */
+static int run_until(struct rt_runtime *rt, struct skua_task *task)
+{
+    struct until u = { .rt = rt, .waiter = { .fire = fire_until } };
+    u.step = (struct rt_step){ .run = run_until_step, .home = rt->main_group };
+    if (!rt_waiter_add(task, &u.waiter))
+        rt_post_step(&u.step);
+    int r = rt_runtime_enter(rt);
+    (void)rt_waiter_remove(task, &u.waiter);
+    rt_self_set(rt->workers[0]);
+    rt_unpost_step(&u.step); /* in case something else stopped the loop first */
+    rt_self_set(NULL);
+    return r;
+}
+
+/* --- SIGINT while run() runs --- */
+
+struct interrupt {
+    struct rt_signal_sub sub;
+    struct rt_runtime   *rt;
+    struct skua_task    *main;
+    bool                 armed;
+    bool                 came;
+};
+
+static void disarm(struct interrupt *i)
+{
+    if (i->armed)
+        rt_signal_unsubscribe(i->rt, &i->sub);
+    i->armed = false;
+}
+
+/* The first SIGINT cancels main; from then on the signal does what it does by default. */
+static void run_interrupt(struct rt_step *step)
+{
+    struct rt_signal_sub *sub = rt_container_of(step, struct rt_signal_sub, step);
+    struct interrupt     *i = rt_container_of(sub, struct interrupt, sub);
+    (void)rt_xchg_acq_rel(&sub->queued, 0); /* pairs: SIGNAL -> tell */
+    disarm(i);
+    i->came = true;
+    (void)rt_cancel(i->main);
+}
+
+/* asyncio's condition: the program's main thread, and nobody else handles the signal. */
+static void arm(struct interrupt *i, struct rt_runtime *rt, struct skua_task *main)
+{
+    struct sigaction now;
+    *i = (struct interrupt){ .rt = rt, .main = main };
+    if (!rt_sys_is_main_thread() || rt_sys_sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+        return;
+    i->sub.mask = (uint64_t)1 << (SIGINT - 1);
+    i->sub.step = (struct rt_step){ .run = run_interrupt, .home = rt->main_group };
+    i->armed = rt_signal_subscribe(rt, &i->sub) == 0;
+}
+
+static void end_interrupt(struct interrupt *i)
+{
+    disarm(i);
+    rt_self_set(i->rt->workers[0]);
+    if (rt_load_acquire(&i->sub.queued)) /* pairs: SIGNAL <- tell */
+        rt_unpost_step(&i->sub.step);
+    rt_self_set(NULL);
+}
+
+/* --- run --- */
+
+/* The result of main, and what run() returns. */
+static int outcome(struct skua_task *main, struct interrupt *i, void **ret_result)
+{
+    int r = rt_outcome(main, ret_result);
+    if (r == -ECANCELED && i->came && skua_uncancel(main) == 0)
+        return -EINTR;
+    return r;
+}
+
+static int run_main(struct rt_runtime *rt, skua_fn fn, void *arg, const struct skua_run_opts *opts)
+{
+    struct skua_spawn_opts named = { .size = sizeof named, .where = "skua_run" };
+    struct interrupt       i;
+    int                    r = -ENOMEM;
+    bool                   is_free = opts && opts->free_main;
+    struct skua_task      *main = rt_spawn(rt, is_free ? NULL : rt->main_group, fn, arg, &named, &r);
+    if (!main)
+        return r;
+    arm(&i, rt, main);
+    do
+        r = run_until(rt, main);
+    while (r == 0 && !rt_task_is_done(main)); /* skua_loop_stop() does not end run() */
+    end_interrupt(&i);
+    SKUA_IGNORE(rt_runtime_drain(rt)); /* what did not end was named */
+    if (r == 0)
+        r = outcome(main, &i, opts ? opts->result : NULL);
+    rt_task_unref(NULL, main);
+    return r;
+}
+
+int skua_run_with(skua_fn main, void *arg, const struct skua_run_opts *opts)
+{
+    struct rt_runtime *rt;
+    if (!main)
+        return -EINVAL;
+    if (rt_self())
+        return -EPERM;
+    int r = rt_runtime_new(opts, &rt);
+    if (r < 0)
+        return r;
+    r = run_main(rt, main, arg, opts);
+    rt_runtime_free(rt);
+    return r;
+}
+
+/* --- loops of one's own --- */
+
+skua_loop *skua_loop_new_with(const struct skua_run_opts *opts)
+{
+    struct rt_runtime *rt;
+    if (rt_self() || rt_runtime_new(opts, &rt) < 0)
+        return NULL;
+    return rt->main_group;
+}
+
+static int check_loop(skua_loop *loop)
+{
+    if (!loop || !loop->is_loop)
+        return -EINVAL;
+    if (rt_self())
+        return -EPERM;
+    if (rt_load_acquire(&loop->closed)) /* pairs: PHASE <- bury_loop */
+        return -ESHUTDOWN;
+    return loop->running ? -EBUSY : 0;
+}
+
+int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result)
+{
+    int r = check_loop(loop);
+    if (r == 0)
+        r = task ? run_until(loop->worker->rt, task) : -EINVAL;
+    if (r < 0)
+        return r;
+    return rt_task_is_done(task) ? rt_outcome(task, ret_result) : -EAGAIN;
+}
+
+static void run_stop(struct rt_step *step)
+{
+    struct skua_group *loop = rt_container_of(step, struct skua_group, stopper);
+    rt_store_relaxed(&loop->stop, 0); /* relaxed: own thread, later stops post again */
+    rt_runtime_leave(loop->worker->rt);
+}
+
+int skua_loop_run_forever(skua_loop *loop)
+{
+    int r = check_loop(loop);
+    return r < 0 ? r : rt_runtime_enter(loop->worker->rt);
+}
+
+/* The stop takes its turn like a callback: what is ready before it still runs, what comes after it waits for the
+ * next run. One that is called before the run lets exactly one round run. */
+void skua_loop_stop(skua_loop *loop)
+{
+    struct rt_worker *w = rt_self();
+    if (!loop || !loop->is_loop || rt_load_acquire(&loop->closed)) /* pairs: PHASE <- bury_loop */
+        return;
+    if (w == loop->worker) {
+        rt_runtime_leave(w->rt);
+        return;
+    }
+    if (rt_xchg_acq_rel(&loop->stop, 1)) /* pairs: STOP <- run_stop */
+        return;
+    loop->stopper = (struct rt_step){ .run = run_stop, .home = loop };
+    rt_post_step(&loop->stopper);
+}
+
+int skua_loop_close(skua_loop *loop)
+{
+    int r = check_loop(loop);
+    if (r == -ESHUTDOWN)
+        return 0;
+    if (r < 0)
+        return r;
+    struct rt_runtime *rt = loop->worker->rt;
+    r = rt_runtime_drain(rt);
+    rt_runtime_free(rt);
+    return r;
+}

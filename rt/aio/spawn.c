@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 7: aio. The public ways to start tasks, and groups. */
+#include "sched/spawn.h"
+
+#include <errno.h>
+
+static skua_task *fail(const struct skua_spawn_opts *opts, int err)
+{
+    if (opts && opts->size == sizeof *opts && opts->ret_err)
+        *opts->ret_err = err;
+    return NULL;
+}
+
+static int check(skua_fn fn, const struct skua_spawn_opts *opts)
+{
+    return fn ? rt_spawn_opts_check(opts) : -EINVAL;
+}
+
+/* Into a group, from anywhere. */
+static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+{
+    int               err = -ESHUTDOWN;
+    struct rt_worker *w = rt_self();
+    bool              inside = w && w->rt == g->worker->rt;
+    if (!inside && !rt_group_visit(g))
+        return fail(opts, err);
+    skua_task *t = rt_spawn(g->worker->rt, g, fn, arg, opts, &err);
+    if (!inside)
+        rt_group_leave(g);
+    return t ? t : fail(opts, err);
+}
+
+skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+{
+    struct rt_worker *w = rt_self();
+    int               err = check(fn, opts);
+    if (err < 0)
+        return fail(opts, err);
+    if (opts && opts->group)
+        return spawn_into(opts->group, fn, arg, opts);
+    if (!w)
+        return fail(opts, -EPERM);
+    skua_task *t = rt_spawn(w->rt, w->in_group, fn, arg, opts, &err);
+    return t ? t : fail(opts, err);
+}
+
+skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+{
+    struct rt_worker *w = rt_self();
+    int               err = check(fn, opts);
+    if (err == 0 && opts && opts->group)
+        err = -EINVAL; /* free, or in a group: not both */
+    if (err == 0 && !w)
+        err = -EPERM;
+    if (err < 0)
+        return fail(opts, err);
+    skua_task *t = rt_spawn(w->rt, NULL, fn, arg, opts, &err);
+    return t ? t : fail(opts, err);
+}
+
+skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+{
+    int err = loop ? check(fn, opts) : -EINVAL;
+    return err < 0 ? fail(opts, err) : spawn_into(loop, fn, arg, opts);
+}
+
+skua_group *skua_group_new_with(const struct skua_group_opts *opts)
+{
+    struct rt_worker *w = rt_self();
+    if (!w || (opts && opts->size != sizeof *opts))
+        return NULL;
+    int index = opts ? opts->worker : 0;
+    if (index < 0 || index > (int)w->rt->n)
+        return NULL;
+    unsigned home = index ? (unsigned)index - 1
+                          : rt_add_relaxed(&w->rt->next_home, 1) % w->rt->n; /* relaxed: any spread will do */
+    return rt_group_new(w->rt->workers[home], opts ? opts->name : NULL);
+}
+
+void skua_group_release(skua_group *g)
+{
+    if (g && !g->is_loop)
+        rt_group_unref(g);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 7: aio. Calling what blocks: to_thread, spawn_thread, tokens.
+ *
+ * A call that has started cannot be stopped. Whether its caller may leave it is a question of memory:
+ * the function may write through its argument into the caller's frame. So a cancelled to_thread waits
+ * for the function, unless the argument was copied or the caller said `.abandon`. A handle of
+ * spawn_thread ends at once, as the future of asyncio's run_in_executor does.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "aio/pool.h"
+#include "base/mem.h"
+#include "sched/cancel.h"
+#include "sched/finish.h"
+#include "sched/spawn.h"
+#include "sched/wait.h"
+
+static const struct skua_thread_opts no_opts = { .size = sizeof no_opts };
+
+/* --- tokens: the first word says whether the token is set --- */
+
+static RT_ATOMIC(uint64_t) *token_word(const skua_token *token)
+{
+    return (RT_ATOMIC(uint64_t) *)(uintptr_t)token->opaque;
+}
+
+void skua_token_set(skua_token *token)
+{
+    if (token)
+        rt_store_release(token_word(token), 1); /* pairs: TOKEN -> skua_token_is_set */
+}
+
+bool skua_token_is_set(const skua_token *token)
+{
+    return token && rt_load_acquire(token_word(token)) != 0; /* pairs: TOKEN <- skua_token_set */
+}
+
+/* --- both calls --- */
+
+static int check(skua_fn fn, void *arg, const struct skua_thread_opts *opts)
+{
+    if (!fn || opts->size != sizeof *opts || (opts->copy && !arg))
+        return -EINVAL;
+    if (opts->lane && strcmp(opts->lane, "default") != 0)
+        return -EINVAL;
+    return opts->interrupt ? -ENOTSUP : 0;
+}
+
+static int take_copy(struct rt_job *job, size_t size)
+{
+    if (!size)
+        return 0;
+    job->copy = rt_malloc(size);
+    if (!job->copy)
+        return -ENOMEM;
+    job->arg = memcpy(job->copy, job->arg, size);
+    return 0;
+}
+
+static struct rt_job *new_job(struct rt_worker *w, skua_fn fn, void *arg,
+                              const struct skua_thread_opts *opts, int *ret_err)
+{
+    struct rt_job *job = rt_job_new(w->rt, fn, arg, w->cur, opts->name, ret_err);
+    if (!job)
+        return NULL;
+    job->token = opts->token;
+    *ret_err = take_copy(job, opts->copy);
+    if (*ret_err == 0)
+        return job;
+    rt_job_release(job);
+    return NULL;
+}
+
+static int refuse(const struct skua_thread_opts *opts, int err)
+{
+    if (opts->size == sizeof *opts && opts->ret_err)
+        *opts->ret_err = err;
+    return err;
+}
+
+/* --- to_thread --- */
+
+/* The caller was cancelled and its frame is in use: waits on, whatever comes. */
+static void wait_out(struct rt_job *job)
+{
+    for (;;) {
+        struct rt_worker *w = rt_self();
+        uint64_t          name;
+        bool              late;
+        int               r = rt_wait_begin_passing(w, &name);
+        if (r == -ECANCELED) {
+            (void)rt_ww_drop_cancel(&w->cur->wait); /* one more request for what is under way */
+            continue;
+        }
+        if (r < 0) { /* no stack for the worker to go on with: it waits here */
+            rt_job_block(job);
+            return;
+        }
+        if (!rt_job_set_name(job, name)) {
+            SKUA_IGNORE(rt_wait_abandon(name));
+            return;
+        }
+        SKUA_IGNORE(rt_wait_park_passing(&late));
+    }
+}
+
+static int cancelled(struct rt_job *job, bool may_leave)
+{
+    if (rt_job_withdraw(job) == RT_JOB_RUNNING) {
+        skua_token_set(job->token);
+        if (!may_leave)
+            wait_out(job);
+    }
+    return -ECANCELED;
+}
+
+/* Submits the job and waits for it. 0: it has its result. */
+static int run_job(struct rt_worker *w, struct rt_job *job, bool may_leave)
+{
+    int r = rt_wait_begin(w, &job->name);
+    if (r < 0)
+        return r;
+    uint64_t name = job->name;
+    r = rt_job_submit(job);
+    if (r < 0) {
+        int other = rt_wait_abandon(name);
+        return other < 0 ? other : r;
+    }
+    r = rt_wait_park();
+    return r < 0 ? cancelled(job, may_leave) : 0;
+}
+
+static int outcome(struct rt_job *job, void **ret_result)
+{
+    int err = skua_failed(job->result);
+    if (err < 0) {
+        if (job->message[0])
+            SKUA_IGNORE(rt_task_set_message(rt_current(), job->message)); /* the error counts */
+        return err;
+    }
+    if (ret_result)
+        *ret_result = job->result;
+    return 0;
+}
+
+int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result, const struct skua_thread_opts *opts)
+{
+    struct rt_worker *w = rt_self();
+    struct rt_job    *job = NULL;
+    if (!opts)
+        opts = &no_opts;
+    int r = w && w->cur ? check(fn, arg, opts) : -EPERM;
+    if (r == 0)
+        job = new_job(w, fn, arg, opts, &r);
+    if (!job)
+        return refuse(opts, r);
+    r = run_job(w, job, opts->copy || opts->abandon);
+    if (r == 0)
+        r = outcome(job, ret_result);
+    rt_job_release(job);
+    return r < 0 ? refuse(opts, r) : 0;
+}
+
+/* --- spawn_thread --- */
+
+static void fire_token(struct rt_waiter *self, struct skua_task *done, struct rt_fifo *out)
+{
+    (void)done;
+    (void)out;
+    skua_token_set(rt_container_of(self, struct rt_job, watch)->token);
+}
+
+/* The handle, one reference for the caller; the job holds another one from its submission on. */
+static struct skua_task *new_handle(struct rt_worker *w, struct rt_job *job, const char *name)
+{
+    struct skua_task *f = rt_future_new(w->rt, w);
+    if (!f)
+        return NULL;
+    if (name && rt_task_set_name(f, name) < 0) {
+        rt_task_unref(w, f);
+        return NULL;
+    }
+    rt_st_retain(&f->state);
+    job->future = f;
+    job->watch.fire = fire_token;
+    if (job->token)
+        (void)rt_waiter_add(f, &job->watch); /* nobody can have completed it yet */
+    return f;
+}
+
+static void drop_handle(struct rt_worker *w, struct rt_job *job)
+{
+    struct skua_task *f = job->future;
+    if (job->token)
+        (void)rt_waiter_remove(f, &job->watch);
+    rt_task_unref(w, f);
+    rt_task_unref(w, f);
+}
+
+skua_task *skua_spawn_thread_with(skua_fn fn, void *arg, const struct skua_thread_opts *opts)
+{
+    struct rt_worker *w = rt_self();
+    struct rt_job    *job = NULL;
+    if (!opts)
+        opts = &no_opts;
+    int r = w ? check(fn, arg, opts) : -EPERM;
+    if (r == 0)
+        job = new_job(w, fn, arg, opts, &r);
+    if (!job) {
+        SKUA_IGNORE(refuse(opts, r));
+        return NULL;
+    }
+    struct skua_task *f = new_handle(w, job, opts->name);
+    r = f ? rt_job_submit(job) : -ENOMEM;
+    if (r < 0) {
+        if (f)
+            drop_handle(w, job);
+        f = NULL;
+        SKUA_IGNORE(refuse(opts, r));
+    }
+    rt_job_release(job);
+    return f;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 0: base. Every system call goes through here.
+ *
+ * Each function returns >= 0 or -errno; errno is read right behind the call, inside one function
+ * that is never inlined, because its address must not be carried over a suspension. EINTR is
+ * retried where that is right: not for close (the descriptor is gone) and not for waits (they
+ * return as if woken). ECANCELED from the kernel is reported as -EIO, since -ECANCELED means "this
+ * task was cancelled" everywhere in skua.
+ *
+ * SIGPIPE: rt_sys_send, rt_sys_sendto and rt_sys_sendmsg never raise it. rt_sys_write and
+ * rt_sys_writev on a pipe whose reader is gone do; rt_sys_ignore_sigpipe at runtime start keeps the
+ * default action from ending the process.
+ */
+#ifndef RT_BASE_SYS_H
+#define RT_BASE_SYS_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Bytes. */
+ssize_t rt_sys_read(int fd, void *buf, size_t n);
+ssize_t rt_sys_write(int fd, const void *buf, size_t n);
+ssize_t rt_sys_readv(int fd, const struct iovec *iov, int n);
+ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n);
+ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags);
+ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags);
+ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+                        socklen_t *from_len);
+ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+                      socklen_t to_len);
+ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+/* Best effort, no retry, no fault injection: the way of logs and panics. */
+void rt_sys_stderr(const char *buf, size_t n);
+
+/* Descriptors. */
+int rt_sys_open(const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
+int rt_sys_close(int fd);                                  /* EINTR counts as done */
+int rt_sys_fstat(int fd, struct stat *ret_st);
+int rt_sys_fcntl_getfl(int fd);
+int rt_sys_fcntl_setfl(int fd, int flags);
+int rt_sys_fcntl_dupfd(int fd, int min_fd); /* F_DUPFD_CLOEXEC */
+int rt_sys_pipe2(int ret_fds[2], int flags);
+int rt_sys_eventfd(void); /* nonblocking, close-on-exec */
+/* Adds 1. A full counter (EAGAIN) is as good: the reader has yet to see it. */
+int rt_sys_eventfd_ring(int fd);
+/* 1 when it had been rung since the last drain, 0 when not. */
+int rt_sys_eventfd_drain(int fd);
+
+/* Sockets. */
+int rt_sys_socket(int domain, int type, int protocol);
+int rt_sys_socketpair(int domain, int type, int protocol, int ret_fds[2]);
+int rt_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int rt_sys_listen(int fd, int backlog);
+/* EINTR reads as -EINPROGRESS: the connect goes on. */
+int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* flags: SOCK_NONBLOCK | SOCK_CLOEXEC; peer and peer_len may be NULL. */
+int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_len, int flags);
+int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value);
+int rt_sys_setsockopt_int(int fd, int level, int name, int value);
+int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len);
+int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len);
+int rt_sys_shutdown(int fd, int how);
+
+/* Readiness. */
+int rt_sys_epoll_create(void);
+int rt_sys_epoll_add(int ep, int fd, uint32_t events, uint64_t data);
+int rt_sys_epoll_mod(int ep, int fd, uint32_t events, uint64_t data);
+int rt_sys_epoll_del(int ep, int fd);
+/* Events filled in; 0 on timeout and on EINTR. timeout_ns: -1 for ever, 0 looks only. Rounds up to
+ * milliseconds on kernels without epoll_pwait2. */
+int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n, int64_t timeout_ns);
+/* revents, or 0 on timeout; timeout_ms: -1 for ever. Retries EINTR with the time that is left. */
+int rt_sys_poll1(int fd, short events, int timeout_ms);
+
+/* Memory. */
+/* Read-write, private, no swap reserved, meant for stacks. */
+int rt_sys_mmap_reserve(size_t size, void **ret_addr);
+int rt_sys_munmap(void *addr, size_t len);
+int rt_sys_mprotect_none(void *addr, size_t len);
+int rt_sys_madvise(void *addr, size_t len, int advice);
+size_t rt_sys_page_size(void);
+
+/* Threads and signals. */
+struct rt_thread {
+    pthread_t id;
+};
+
+/* name may be NULL and is cut to 15 characters; the thread inherits the caller's signal mask. */
+int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name);
+int rt_sys_thread_join(struct rt_thread thread);
+int rt_sys_thread_name(const char *name); /* of the calling thread */
+int rt_sys_gettid(void);
+bool rt_sys_is_main_thread(void);
+int rt_sys_tgkill(int tid, int sig); /* within this process */
+int rt_sys_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old);
+int rt_sys_sigaltstack(const stack_t *ss, stack_t *ret_old);
+int rt_sys_sched_yield(void);
+int rt_sys_affinity_count(void); /* CPUs the calling thread may run on */
+
+/* A handler that does nothing is installed when the disposition is SIG_DFL (a handler, unlike
+ * SIG_IGN, does not reach programs started by exec). 1 when installed, 0 when the process had
+ * decided otherwise. Callers serialise. */
+int rt_sys_ignore_sigpipe(void);
+/* Back to SIG_DFL, if our handler is still the one in place. */
+int rt_sys_restore_sigpipe(void);
+
+/* 0 when woken (or interrupted, or for no reason), -EAGAIN when *word was not expected, -ETIMEDOUT.
+ * timeout_ns: relative, -1 for ever. */
+int rt_sys_futex_wait(RT_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns);
+/* How many were woken. */
+int rt_sys_futex_wake(RT_ATOMIC(uint32_t) *word, int n);
+
+#ifdef RT_TESTING
+enum rt_sys_call {
+    RT_SYS_READ,
+    RT_SYS_WRITE,
+    RT_SYS_READV,
+    RT_SYS_WRITEV,
+    RT_SYS_RECV,
+    RT_SYS_SEND,
+    RT_SYS_RECVFROM,
+    RT_SYS_SENDTO,
+    RT_SYS_RECVMSG,
+    RT_SYS_SENDMSG,
+    RT_SYS_OPEN,
+    RT_SYS_CLOSE,
+    RT_SYS_FSTAT,
+    RT_SYS_FCNTL,
+    RT_SYS_PIPE2,
+    RT_SYS_EVENTFD,
+    RT_SYS_EVENTFD_RING,
+    RT_SYS_EVENTFD_DRAIN,
+    RT_SYS_SOCKET,
+    RT_SYS_SOCKETPAIR,
+    RT_SYS_BIND,
+    RT_SYS_LISTEN,
+    RT_SYS_CONNECT,
+    RT_SYS_ACCEPT4,
+    RT_SYS_GETSOCKOPT,
+    RT_SYS_SETSOCKOPT,
+    RT_SYS_GETSOCKNAME,
+    RT_SYS_GETPEERNAME,
+    RT_SYS_SHUTDOWN,
+    RT_SYS_EPOLL_CREATE,
+    RT_SYS_EPOLL_CTL,
+    RT_SYS_EPOLL_WAIT,
+    RT_SYS_EPOLL_PWAIT2,
+    RT_SYS_POLL,
+    RT_SYS_MMAP,
+    RT_SYS_MUNMAP,
+    RT_SYS_MPROTECT,
+    RT_SYS_MADVISE,
+    RT_SYS_THREAD_CREATE,
+    RT_SYS_SIGACTION,
+    RT_SYS_SIGALTSTACK,
+    RT_SYS_TGKILL,
+    RT_SYS_FUTEX_WAIT,
+    RT_SYS_FUTEX_WAKE,
+    RT_SYS_AFFINITY,
+    RT_SYS_CALL_COUNT
+};
+
+/* The nth use of the call from now on, counted from 1 over all threads, fails once with err (an
+ * errno value, either sign) in place of the system call; nth 0 disarms. EINTR meets the function's
+ * own EINTR policy. A failing close has closed all the same, as in the kernel. RT_SYS_EPOLL_WAIT is
+ * every rt_sys_epoll_wait, RT_SYS_EPOLL_PWAIT2 only its modern form. */
+void rt_fault_arm(enum rt_sys_call call, unsigned nth, int err);
+/* The nth and all later uses fail. */
+void rt_fault_arm_from(enum rt_sys_call call, unsigned nth, int err);
+/* Disarms all calls, lifts the transfer cap, forgets that epoll_pwait2 was missing. */
+void rt_fault_reset(void);
+/* Uses and injected failures since the call was last armed, or reset. */
+unsigned rt_fault_uses(enum rt_sys_call call);
+unsigned rt_fault_hits(enum rt_sys_call call);
+/* rt_sys_read, write, recv and send move at most this many bytes at a time; 0 lifts. */
+void rt_fault_transfer_cap(size_t max);
+#endif
+
+#endif

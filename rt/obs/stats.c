@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 9: obs. Looking at a running runtime. */
+#include <errno.h>
+
+#include "fiber/stack.h"
+#include "sched/runtime.h"
+
+const char *skua_version(void)
+{
+    return "0.1.0";
+}
+
+int skua_worker_index(void)
+{
+    struct rt_worker *w = rt_self();
+    return w ? (int)w->index : -1;
+}
+
+int *skua_errno_location(void)
+{
+    int *location = __errno_location();
+    RT_COMPILER_BARRIER();
+    return location;
+}
+
+int skua_stats_get(struct skua_stats *ret_stats)
+{
+    struct rt_worker *w = rt_self();
+    if (!ret_stats)
+        return -EINVAL;
+    if (!w)
+        return -EPERM;
+    *ret_stats = (struct skua_stats){
+        .size = sizeof *ret_stats,
+        .workers = (int)w->rt->n,
+        .tasks_alive = rt_runtime_alive(w->rt),
+        .stacks_created = rt_stacks_created(),
+        .stacks_idle = rt_stacks_idle(),
+        .unretrieved = rt_load_relaxed(&w->rt->unretrieved), /* relaxed: a count */
+    };
+    return 0;
+}
+
+int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats)
+{
+    struct rt_worker *w = rt_self();
+    if (!ret_stats)
+        return -EINVAL;
+    if (!w)
+        return -EPERM;
+    if (worker < 0 || worker >= (int)w->rt->n)
+        return -EINVAL;
+    struct rt_worker *of = w->rt->workers[worker];
+    *ret_stats = (struct skua_worker_stats){
+        .size = sizeof *ret_stats,
+        .tasks = RT_STAT_GET(&of->ran),
+        .steals = RT_STAT_GET(&of->steals),
+        .polls = RT_STAT_GET(&of->polls),
+        .connections = RT_STAT_GET(&of->accepted),
+        .parks = RT_STAT_GET(&of->parks),
+        .wakeups = RT_STAT_GET(&of->wakeups),
+    };
+    return 0;
+}

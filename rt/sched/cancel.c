@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Cancelling.
+ *
+ * A pinned task is cancelled on its own thread, where nothing moves meanwhile: there the request follows what the
+ * task waits for, task by task, as asyncio does, until it finds a wait to end. A free task may be anywhere:
+ * the request ends its wait, whatever it is, and the task itself passes the request on to what it waited for.
+ * A task that waits for a child running on its own stack cannot be woken: the canceller visits the child.
+ */
+#include "sched/cancel.h"
+
+#include <errno.h>
+
+#include "base/spin.h"
+#include "sched/finish.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+enum { DEPTH_MAX = 48 }; /* nested combinators on one stack; deeper ones take a turn of their own */
+
+#define COMBINED ((uintptr_t)1)
+
+void rt_cancel_pend(struct skua_task *t)
+{
+    (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
+}
+
+bool rt_future_complete(struct skua_task *f, void *result)
+{
+    struct rt_fifo out = { 0 };
+    if (!rt_st_choose(&f->state))
+        return false;
+    (void)rt_task_complete(f, result, rt_task_outcome(result), 0, &out);
+    rt_ready_batch(&out);
+    return true;
+}
+
+/* Posts the request to the thread of the group, once at a time; the posted link holds a reference. */
+static void post(struct skua_task *t)
+{
+    if (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED) /* pairs: CANCEL <- rt_cancel_posted */
+        return;
+    rt_st_retain(&t->state);
+    rt_post_pinned(t->group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
+}
+
+/* A task lower on the stack that executes waits for the child above it, though its word does not say so before
+ * the child suspends. */
+static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
+{
+    for (struct rt_inline *f = w && w->stack ? w->stack->inl : NULL; f; f = f->up)
+        if (f->parent == t)
+            return f->child;
+    return NULL;
+}
+
+/* --- pinned, on the group's own thread --- */
+
+/* One link of the chain. Returns the task to go on with, or NULL. */
+static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
+{
+    uint64_t      word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
+    enum rt_phase phase = rt_ww_phase(word);
+    if (phase == RT_PHASE_RUNNING) {
+        struct skua_task *child = t == w->cur ? NULL : inline_child(w, t);
+        if (!child || !rt_cancel(child))
+            rt_cancel_pend(t);
+        return NULL;
+    }
+    if (t->awaiting == 0) {
+        if (rt_ww_claim(&t->wait, rt_ww_ticket(word), ECANCELED) == RT_CLAIM_SUBMIT)
+            rt_ready(t);
+        else
+            rt_cancel_pend(t); /* another thread was faster: its wake is on the way, and is lost */
+        return NULL;
+    }
+    if (t->awaiting & COMBINED) {
+        struct rt_awaitable *combined = (struct rt_awaitable *)(t->awaiting & ~COMBINED);
+        if (!combined->cancel(combined))
+            rt_cancel_pend(t);
+        return NULL;
+    }
+    struct skua_task *target = t->target;
+    if (target->group && target->group->worker == w && !rt_task_is_future(target) && !rt_task_is_done(target)) {
+        (void)rt_add_relaxed(&target->cancels, 1); /* relaxed: a count */
+        return target;
+    }
+    if (!rt_cancel(target))
+        rt_cancel_pend(t);
+    return NULL;
+}
+
+static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
+{
+    if (w->cancel_depth >= DEPTH_MAX) {
+        post(t);
+        return;
+    }
+    w->cancel_depth++;
+    while (t)
+        t = deliver_once(w, t);
+    w->cancel_depth--;
+}
+
+void rt_cancel_posted(struct skua_task *t)
+{
+    struct rt_worker *w = rt_self();
+    (void)rt_and_acq_rel(&t->state.bits, ~RT_ST_POSTED); /* pairs: CANCEL -> post */
+    if (!rt_task_is_done(t))
+        deliver_pinned(w, t);
+    rt_task_unref(w, t);
+}
+
+/* --- free, on any thread --- */
+
+static void deliver_free(struct rt_worker *w, struct skua_task *t)
+{
+    struct skua_task *child = inline_child(w, t);
+    if (RT_UNLIKELY(child && rt_cancel(child)))
+        return;
+    for (;;) {
+        uint64_t word;
+        switch (rt_ww_cancel(&t->wait, ECANCELED, &word)) {
+        case RT_CLAIM_SUBMIT:
+            rt_ready(t);
+            return;
+        case RT_CLAIM_NOTHING:
+            return;
+        case RT_CLAIM_STALE:
+            break;
+        }
+        if (rt_ww_phase(word) != RT_PHASE_INLINE)
+            return; /* pending */
+        if (rt_ww_inline_visit(&t->wait)) {
+            bool passed = rt_cancel(t->target);
+            rt_ww_inline_unvisit(&t->wait, !passed);
+            return;
+        }
+    }
+}
+
+bool rt_cancel(struct skua_task *t)
+{
+    if (rt_task_is_done(t))
+        return false;
+    if (rt_task_is_future(t))
+        return rt_future_complete(t, skua_fail(-ECANCELED));
+    (void)rt_add_relaxed(&t->cancels, 1); /* relaxed: a count */
+    struct rt_worker *w = rt_self();
+    if (!t->group)
+        deliver_free(w, t);
+    else if (w == t->group->worker)
+        deliver_pinned(w, t);
+    else
+        post(t);
+    return true;
+}

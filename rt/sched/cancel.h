@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Cancelling: counted, edge-triggered, delivered at a wait. docs/cancellation.md tells the whole. */
+#ifndef RT_SCHED_CANCEL_H
+#define RT_SCHED_CANCEL_H
+
+#include "task/task.h"
+
+/* Any thread. Requests that the task be cancelled (a future is completed as cancelled). False: it was done. */
+bool rt_cancel(struct skua_task *t);
+
+/* On the thread of the task's group: a request that was posted there takes its turn. */
+void rt_cancel_posted(struct skua_task *t);
+
+/* Leaves a cancel pending on a task that is running or ready: delivered at its next wait. */
+void rt_cancel_pend(struct skua_task *t);
+
+/* Completes a future, or does nothing and returns false when it is done or being completed. Any thread. */
+bool rt_future_complete(struct skua_task *f, void *result);
+
+#endif

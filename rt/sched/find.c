@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack only. */
+#include "base/spin.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+#include "sched/virtual.h"
+
+enum {
+    STEAL_MAX = 8,     /* entries that one thief takes at once */
+    SEARCH_ROUNDS = 24, /* rounds over all victims before a searcher parks: some microseconds, less than
+                          a third of what waking it would cost */
+};
+
+/* --- stealing --- */
+
+/* Takes the oldest of a victim and up to half of what is left, at most 8 in all. `least`: leave a deque alone
+ * that has fewer entries, its owner is about to run them. */
+static struct skua_task *steal_from(struct rt_worker *w, struct rt_worker *victim, int64_t least)
+{
+    int64_t size = rt_deque_size(&victim->deque);
+    if (size < least)
+        return NULL;
+    uintptr_t first = rt_deque_oldest(&victim->deque);
+    if (!first)
+        return NULL;
+    int64_t more = size / 2 < STEAL_MAX ? size / 2 : STEAL_MAX;
+    while (--more > 0) {
+        uintptr_t x = rt_deque_oldest(&victim->deque);
+        if (!x || !rt_deque_push(&w->deque, x)) {
+            if (x)
+                rt_ready_child(w, (struct skua_task *)x);
+            break;
+        }
+    }
+    RT_STAT_INC(&w->steals);
+    return (struct skua_task *)first;
+}
+
+static struct skua_task *steal_round(struct rt_worker *w, int64_t least)
+{
+    struct rt_runtime *rt = w->rt;
+    unsigned           start = rt_pick(&w->chooser, rt->n, "victim");
+    for (unsigned i = 0; i < rt->n; i++) {
+        struct rt_worker *victim = rt->workers[(start + i) % rt->n];
+        struct skua_task *t = victim == w ? NULL : steal_from(w, victim, least);
+        if (t)
+            return t;
+    }
+    return NULL;
+}
+
+/* A task that waits behind a worker which does not come to it: its step count stood still for a whole search. */
+static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *steps_before)
+{
+    struct rt_runtime *rt = w->rt;
+    for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++) {
+        struct rt_worker *victim = rt->workers[i];
+        if (victim == w || RT_STAT_GET(&victim->steps) != steps_before[i]) /* relaxed: a hint */
+            continue;
+        struct skua_task *t = steal_from(w, victim, 1);
+        if (t)
+            return t;
+    }
+    return NULL;
+}
+
+bool rt_work_visible(struct rt_runtime *rt)
+{
+    if (rt_inject_length(&rt->inject) > 0)
+        return true;
+    for (unsigned i = 0; rt->steal && i < rt->n; i++)
+        if (rt_deque_size(&rt->workers[i]->deque) > 1)
+            return true;
+    return false;
+}
+
+static bool own_mail(struct rt_worker *w)
+{
+    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox);
+}
+
+static struct skua_task *search(struct rt_worker *w)
+{
+    struct rt_runtime *rt = w->rt;
+    struct rt_backoff  b = RT_BACKOFF_INIT;
+    for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++)
+        w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
+    for (int round = 0; round < SEARCH_ROUNDS; round++) {
+        struct skua_task *t = steal_round(w, 2);
+        if (t)
+            return t;
+        if (own_mail(w) || rt_inject_length(&rt->inject) > 0)
+            return NULL;
+        rt_backoff_wait(&b);
+    }
+    return steal_from_stuck(w, w->steps_seen);
+}
+
+/* A searcher that found something sends the next one searching, if there is more. */
+static void found(struct rt_worker *w)
+{
+    if (!w->searching)
+        return;
+    w->searching = false;
+    if (rt_idle_found(&w->rt->idle) && rt_work_visible(w->rt))
+        rt_notify(w->rt);
+}
+
+/* --- parking --- */
+
+static int64_t park_timeout(struct rt_worker *w)
+{
+    uint64_t next = rt_timers_next(&w->timers);
+    if (next == RT_NEVER || w->rt->time.is_virtual)
+        return -1;
+    return rt_ns_until(next, rt_timers_read_clock(&w->timers));
+}
+
+static void park(struct rt_worker *w)
+{
+    struct rt_fifo batch = { 0 };
+    rt_idle_park(&w->rt->idle, w->index, w->searching);
+    w->searching = false;
+    bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);
+    bool awake = !busy && w->rt->time.is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
+    if (!busy && !awake) {
+        RT_STAT_INC(&w->parks);
+        rt_watch_note_park(w->rt);
+        SKUA_IGNORE(rt_poll(&w->poller, park_timeout(w), &batch)); /* an error looks like a wake */
+        rt_watch_note_unpark(w->rt);
+    }
+    if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
+        w->searching = true;
+    w->looked = w->tick;
+    rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
+    rt_dispatch(w, &batch);
+}
+
+/* A batch that has begun is finished first: what stop() was called in the middle of still runs. */
+static bool may_leave(struct rt_worker *w)
+{
+    return w->leaving && !w->eager_back && (!w->ring_head || w->ring_head->batch == 0);
+}
+
+struct skua_task *rt_find(struct rt_worker *w)
+{
+    for (;;) {
+        if (RT_UNLIKELY(rt_load_relaxed(&w->leave_asked))) /* relaxed: its asker rings as well */
+            w->leaving = true;
+        bool              leave = may_leave(w);
+        struct skua_task *t = leave ? NULL : rt_pick_loop(w);
+        if (t || leave) {
+            found(w);
+            return t;
+        }
+        if (w->ring_head || w->leaving)
+            continue;
+        if (own_mail(w) || rt_inject_length(&w->rt->inject) > 0) {
+            rt_look_around(w);
+            continue;
+        }
+        if (!w->searching && w->rt->n > 1 && w->rt->steal)
+            w->searching = rt_idle_search(&w->rt->idle);
+        if (w->searching && (t = search(w)) != NULL) {
+            found(w);
+            return t;
+        }
+        park(w);
+    }
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The end of tasks and of references to them. */
+#include "sched/finish.h"
+
+#include <errno.h>
+
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+struct rt_reporter rt_reporter;
+
+static void count_finished(struct rt_worker *w, struct skua_task *t)
+{
+    RT_STAT_INC(&w->finished);
+    if (t->group) {
+        RT_ASSERT(t->group->worker == w && t->group->live > 0);
+        t->group->live--;
+    }
+}
+
+void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
+{
+    struct rt_fifo out = { 0 };
+    uint64_t       outcome = rt_task_outcome(result);
+    if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) && outcome == 0) {
+        result = skua_fail(-ECANCELED); /* a cancel that was never delivered ends the task */
+        outcome = RT_ST_CANCELLED;
+    }
+    if (RT_UNLIKELY(t->flags & RT_TASK_MISSED) && outcome == 0 && w->rt->debug &&
+        rt_load_relaxed(&t->cancels) > 0 && rt_reporter.swallowed) /* relaxed: a count */
+        rt_reporter.swallowed(t);
+    struct skua_group *g = t->group;
+    count_finished(w, t);
+    bool last = rt_task_complete(t, result, outcome, 1, &out);
+    if (out.head)
+        rt_ready_batch(&out);
+    if (last)
+        rt_task_unref(w, t);
+    if (RT_UNLIKELY(g && g->live == 0))
+        rt_group_check_dead(g);
+    if (RT_UNLIKELY(rt_load_relaxed(&w->rt->phase) != RT_OPEN)) /* relaxed: set by shutdown long before it waits */
+        rt_runtime_note_change(w->rt);
+}
+
+void *rt_never_started(struct skua_task *t)
+{
+    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    if (cold && cold->drop)
+        cold->drop(t->value);
+    return skua_fail(-ECANCELED);
+}
+
+void rt_refuse(struct rt_worker *w, struct skua_task *t, int err)
+{
+    (void)rt_never_started(t);
+    (void)rt_ww_drop_cancel(&t->wait);
+    rt_finish(w, t, skua_fail(err));
+}
+
+static void reap(struct rt_worker *w, struct skua_task *t)
+{
+    uint64_t word = rt_st_load(&t->state);
+    if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED)) {
+        struct rt_runtime *rt = w ? w->rt : rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
+        if (rt) {
+            (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
+            if (rt->debug && rt_reporter.unretrieved)
+                rt_reporter.unretrieved(t);
+        }
+    }
+    rt_task_free(w ? &w->slab : NULL, t);
+}
+
+/* rt_task_complete leaves the last reference in place when it tells its caller to free. */
+void rt_task_unref(struct rt_worker *w, struct skua_task *t)
+{
+    if (rt_st_refs(rt_st_load(&t->state)) == 0 || rt_st_release(&t->state))
+        reap(w, t);
+}

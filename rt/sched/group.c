@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Pinned groups: life and death. Their queues are in pick.c and ready.c. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "sched/queues.h"
+#include "sched/spawn.h"
+
+/* The last handle was released on another thread: look again on the group's own. */
+static void run_reap(struct rt_step *step)
+{
+    rt_group_check_dead(rt_container_of(step, struct skua_group, reap));
+}
+
+void rt_group_init(struct skua_group *g, struct rt_worker *home)
+{
+    *g = (struct skua_group){ .worker = home };
+    g->reap.run = run_reap;
+    g->reap.home = &home->free_group;
+    rt_init(&g->refs, 1);
+}
+
+struct skua_group *rt_group_new(struct rt_worker *home, const char *name)
+{
+    struct skua_group *g = rt_calloc(1, sizeof *g);
+    if (!g)
+        return NULL;
+    rt_group_init(g, home);
+    if (name && !(g->name = rt_strdup(name))) {
+        rt_free(g);
+        return NULL;
+    }
+    rt_lock(&home->rt->lock);
+    g->sibling = home->rt->groups;
+    home->rt->groups = g;
+    rt_unlock(&home->rt->lock);
+    return g;
+}
+
+void rt_group_free(struct skua_group *g)
+{
+    struct rt_runtime *rt = g->worker->rt;
+    rt_lock(&rt->lock);
+    for (struct skua_group **at = &rt->groups; *at; at = &(*at)->sibling) {
+        if (*at == g) {
+            *at = g->sibling;
+            break;
+        }
+    }
+    rt_unlock(&rt->lock);
+    rt_free(g->name);
+    rt_free(g);
+}
+
+void rt_group_check_dead(struct skua_group *g)
+{
+    struct rt_worker *w = g->worker;
+    if (g->live > 0 || g->in_ring || g->is_loop || g->is_free || g->dying)
+        return;
+    if (rt_load_acquire(&g->refs) != 0) /* pairs: GROUP <- rt_group_unref */
+        return;
+    g->dying = true;
+    g->ring_next = w->dead;
+    w->dead = g;
+}
+
+void rt_group_bury(struct rt_worker *w)
+{
+    struct skua_group *g = w->dead;
+    w->dead = g->ring_next;
+    rt_group_free(g);
+}
+
+void rt_group_unref(struct skua_group *g)
+{
+    struct rt_worker *w = g->worker;
+    if (rt_sub_acq_rel(&g->refs, 1) != 1) /* pairs: GROUP -> rt_group_check_dead */
+        return;
+    if (w == rt_self())
+        rt_group_check_dead(g);
+    else
+        rt_post_step(&g->reap);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Overflow reports: runs in a signal handler, on the alternate stack. */
+#include "sched/overflow.h"
+
+#include <string.h>
+
+#include "base/sys.h"
+#include "sched/worker.h"
+
+static void put(const char *text)
+{
+    rt_sys_stderr(text, strlen(text));
+}
+
+static void put_number(uint32_t n)
+{
+    char  digits[12];
+    char *at = digits + sizeof digits;
+    *--at = '\0';
+    do
+        *--at = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put(at);
+}
+
+static void report(const struct rt_stack *s, void *addr)
+{
+    (void)s;
+    (void)addr;
+    struct skua_task *t = rt_current();
+    struct rt_cold   *cold = t ? rt_load_acquire(&t->cold) : NULL;    /* pairs: COLD <- rt_task_cold */
+    const char       *name = cold ? rt_load_acquire(&cold->name) : NULL; /* pairs: COLD <- rt_task_set_name */
+    put("skua: stack overflow in task '");
+    if (name) {
+        put(name);
+    } else {
+        put("Task-");
+        put_number(t ? t->id : 0);
+    }
+    put("', spawned at ");
+    put(t && t->where ? t->where : "an unknown place");
+    put("; give it a larger .stack_size\n");
+}
+
+void rt_overflow_reports_begin(void)
+{
+    SKUA_IGNORE(rt_stack_overflow_handler_install(report)); /* without it the process dies all the same */
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The doors to the run queues: everything that becomes ready passes through here. */
+#ifndef RT_SCHED_QUEUES_H
+#define RT_SCHED_QUEUES_H
+
+#include "sched/worker.h"
+
+/* --- in: rt_ready and friends, sched/ready.c --- */
+
+/* Any thread. The task was claimed by the caller (or is fresh): queue it where it belongs. */
+void rt_ready(struct skua_task *t);
+/* Any thread. Everything of a batch; the batch is empty afterwards. */
+void rt_ready_batch(struct rt_fifo *batch);
+/* Any thread. A step takes its turn in its home. */
+void rt_post_step(struct rt_step *step);
+/* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. */
+void rt_post_pinned(struct skua_group *g, uintptr_t item);
+/* A fresh free task spawned by the task that runs on w: bottom of the deque. */
+void rt_ready_child(struct rt_worker *w, struct skua_task *t);
+/* A free task for a certain worker (spreading connections). Any thread. */
+void rt_ready_on(struct rt_worker *target, struct skua_task *t);
+/* Ring a worker that sleeps so that somebody looks for work; after a seq_cst publication. */
+void rt_notify(struct rt_runtime *rt);
+void rt_ring(struct rt_worker *w);
+
+/* Withdraws a step that is queued somewhere in its home; on the home's thread. */
+void rt_unpost_step(struct rt_step *step);
+/* The same for the expired timer of a task. */
+void rt_unpost_hop(struct skua_task *t);
+
+/* On the group's thread: an item behind everything that is ready. */
+void rt_group_enqueue(struct skua_group *g, uintptr_t item);
+
+/* --- out: sched/pick.c --- */
+
+/* A task from the local queues, or NULL: somebody has to look around, or to run callbacks, on a loop stack. */
+struct skua_task *rt_pick_local(struct rt_worker *w);
+/* The same on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
+struct skua_task *rt_pick_loop(struct rt_worker *w);
+/* Empties the inboxes, polls, expires timers, takes from the injector, all into this worker's queues. */
+void rt_look_around(struct rt_worker *w);
+/* What a poll or an expiry found, into this worker's queues. */
+void rt_dispatch(struct rt_worker *w, struct rt_fifo *batch);
+/* Pinned inbox: to the arrivals of the groups. */
+void rt_absorb_pinned(struct rt_worker *w);
+/* On its worker's thread: queue for its turn; free it if nobody needs it any more; free the first dead one. */
+void rt_group_into_ring(struct rt_worker *w, struct skua_group *g);
+void rt_group_check_dead(struct skua_group *g);
+void rt_group_bury(struct rt_worker *w);
+
+/* --- search: sched/steal.c --- */
+struct skua_task *rt_steal(struct rt_worker *w);
+bool              rt_work_visible(struct rt_runtime *rt);
+
+/* Find a task, whatever it takes: sched/find.c. NULL: the loop shall leave. On a loop stack. */
+struct skua_task *rt_find(struct rt_worker *w);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The door into the run queues: where a ready thing goes, and who is told. */
+#include "sched/cancel.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+void rt_ring(struct rt_worker *w)
+{
+    struct rt_worker *self = rt_self();
+    if (self)
+        RT_STAT_INC(&self->wakeups);
+    rt_poller_ring(&w->poller);
+}
+
+void rt_notify(struct rt_runtime *rt)
+{
+    int index = rt_idle_pick(&rt->idle);
+    if (index >= 0)
+        rt_ring(rt->workers[index]);
+}
+
+/* --- free tasks --- */
+
+static void inject(struct rt_runtime *rt, struct rt_fifo *batch)
+{
+    rt_inject_push(&rt->inject, batch);
+    rt_notify(rt);
+}
+
+/* A full deque gives its older half to the injector, entry by entry through the top. */
+static void spill(struct rt_worker *w)
+{
+    struct rt_fifo half = { 0 };
+    while (half.count < RT_DEQUE_CAP / 2) {
+        uintptr_t x = rt_deque_oldest(&w->deque);
+        if (x)
+            rt_fifo_push(&half, rt_item(&((struct skua_task *)x)->run, RT_TAG_TASK));
+        else if (rt_deque_size(&w->deque) == 0)
+            break;
+    }
+    inject(w->rt, &half);
+}
+
+/* The first entry is the one that this worker runs next: nobody is told. From the second on a sleeper is
+ * woken, since a task would wait otherwise. The watch looks after a worker that does not come to it. */
+static void push_deque(struct rt_worker *w, struct skua_task *t)
+{
+    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_newest(&w->deque) != 0;
+    for (;;) {
+        bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t) : rt_deque_push(&w->deque, (uintptr_t)t);
+        if (RT_LIKELY(pushed))
+            break;
+        spill(w);
+    }
+    if (tell)
+        rt_notify(w->rt);
+}
+
+void rt_ready_child(struct rt_worker *w, struct skua_task *t)
+{
+    push_deque(w, t);
+}
+
+/* A task woken by a running free task probably shares its data: it goes next, on the same core. */
+static void push_next(struct rt_worker *w, struct skua_task *t)
+{
+    uintptr_t before = rt_xchg_acq_rel(&w->next, (uintptr_t)t); /* pairs: NEXT -> take_next, NEXT <- push_next */
+    if (before)
+        push_deque(w, (struct skua_task *)before);
+}
+
+static void ready_free(struct skua_task *t)
+{
+    struct rt_worker *w = rt_self();
+    uint16_t          id = rt_load_relaxed(&t->runtime); /* relaxed: fixed while the task lives */
+    if (RT_UNLIKELY(!w || w->rt->id != id)) {
+        struct rt_runtime *rt = rt_runtime_by_id(id);
+        struct rt_fifo     one = { 0 };
+        rt_fifo_push(&one, rt_item(&t->run, RT_TAG_TASK));
+        inject(rt, &one);
+    } else if (w->cur && !w->cur->group) {
+        push_next(w, t);
+    } else {
+        push_deque(w, t);
+    }
+}
+
+void rt_ready_on(struct rt_worker *target, struct skua_task *t)
+{
+    if (target == rt_self()) {
+        push_deque(target, t);
+        return;
+    }
+    if (!rt_inbox_push(&target->inbox, rt_item(&t->run, RT_TAG_TASK)))
+        return; /* who found it empty rings */
+    int index = rt_idle_pick_this(&target->rt->idle, target->index);
+    if (index >= 0)
+        rt_ring(target->rt->workers[index]);
+}
+
+/* --- pinned things --- */
+
+void rt_group_enqueue(struct skua_group *g, uintptr_t item)
+{
+    struct rt_worker *w = g->worker;
+    rt_fifo_push(&g->fifo, item);
+    rt_group_into_ring(w, g);
+}
+
+void rt_group_into_ring(struct rt_worker *w, struct skua_group *g)
+{
+    if (g->in_ring)
+        return;
+    g->in_ring = true;
+    g->ring_next = NULL;
+    if (w->ring_head)
+        w->ring_tail->ring_next = g;
+    else
+        w->ring_head = g;
+    w->ring_tail = g;
+}
+
+void rt_post_pinned(struct skua_group *g, uintptr_t item)
+{
+    struct rt_worker *w = g->worker;
+    if (w == rt_self()) {
+        rt_group_enqueue(g, item);
+        return;
+    }
+    if (!rt_inbox_push(&w->pinned_inbox, item))
+        return; /* who found it empty rings */
+    int index = rt_idle_pick_this(&w->rt->idle, w->index);
+    if (index >= 0)
+        rt_ring(w->rt->workers[index]);
+}
+
+void rt_post_step(struct rt_step *step)
+{
+    rt_post_pinned(step->home, rt_item(&step->link, RT_TAG_STEP));
+}
+
+static void unpost(struct skua_group *g, uintptr_t item)
+{
+    rt_absorb_pinned(g->worker);
+    size_t place = rt_fifo_remove(&g->fifo, item);
+    if (!place)
+        (void)rt_fifo_remove(&g->arrivals, item);
+    else if (place <= g->batch)
+        g->batch--;
+}
+
+void rt_unpost_step(struct rt_step *step)
+{
+    unpost(step->home, rt_item(&step->link, RT_TAG_STEP));
+}
+
+void rt_unpost_hop(struct skua_task *t)
+{
+    unpost(t->group, rt_item(&t->hop, RT_TAG_HOP));
+    t->timer.hop_queued = 0;
+}
+
+/* --- both --- */
+
+void rt_ready(struct skua_task *t)
+{
+    if (t->group)
+        rt_post_pinned(t->group, rt_item(&t->run, RT_TAG_TASK));
+    else
+        ready_free(t);
+}
+
+void rt_ready_batch(struct rt_fifo *batch)
+{
+    uintptr_t item;
+    while ((item = rt_fifo_pop(batch)) != 0) {
+        RT_ASSERT(rt_item_tag(item) == RT_TAG_TASK);
+        rt_ready(rt_container_of(rt_item_link(item), struct skua_task, run));
+    }
+}

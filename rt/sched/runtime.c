@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Starting and stopping a runtime. */
+#include "sched/runtime.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/fd.h"
+#include "sched/cancel.h"
+#include "sched/finish.h"
+#include "sched/overflow.h"
+#include "sched/queues.h"
+#include "sched/signal.h"
+#include "sched/spawn.h"
+
+enum { RUNTIMES_MAX = 1024 };
+
+static struct rt_lock                table_lock = RT_LOCK_INIT(RT_RANK_GROUP);
+static RT_ATOMIC(struct rt_runtime *) table[RUNTIMES_MAX]; /* by id; entry 0 stays empty */
+static unsigned                      next_id = 1;          /* under table_lock */
+
+void (*rt_report_leftovers)(struct rt_runtime *rt);
+
+struct rt_runtime *rt_runtime_by_id(uint16_t id)
+{
+    return rt_load_acquire(&table[id % RUNTIMES_MAX]); /* pairs: TABLE <- enter_table */
+}
+
+/* Numbers are used round about, so that a stale one names nobody for a long time. */
+static int enter_table(struct rt_runtime *rt)
+{
+    int r = -EAGAIN;
+    rt_lock(&table_lock);
+    for (unsigned i = 0; r < 0 && i < RUNTIMES_MAX; i++) {
+        unsigned id = next_id++ % RUNTIMES_MAX;
+        if (id == 0 || rt_load_relaxed(&table[id])) /* relaxed: under the lock */
+            continue;
+        rt->id = (uint16_t)id;
+        rt_store_release(&table[id], rt); /* pairs: TABLE -> rt_runtime_by_id */
+        r = 0;
+    }
+    rt_unlock(&table_lock);
+    return r;
+}
+
+static void leave_table(struct rt_runtime *rt)
+{
+    rt_store_release(&table[rt->id], NULL); /* pairs: TABLE -> rt_runtime_by_id */
+}
+
+/* --- workers --- */
+
+static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned index, uint64_t seed)
+{
+    w->rt = rt;
+    w->index = index;
+    int r = rt_poller_init(&w->poller);
+    if (r < 0)
+        return r;
+    rt_timers_init(&w->timers, &rt->time);
+    if (seed)
+        rt_chooser_init_seed(&w->chooser, seed, index);
+    else
+        rt_chooser_init(&w->chooser, index);
+    rt_group_init(&w->free_group, w);
+    w->free_group.is_free = true;
+    return 0;
+}
+
+/* Callbacks that never had their turn. */
+static void drop_item(uintptr_t item)
+{
+    if (rt_item_tag(item) != RT_TAG_STEP)
+        return;
+    struct rt_step *step = rt_container_of(rt_item_link(item), struct rt_step, link);
+    if (step->drop)
+        step->drop(step);
+}
+
+static void drop_fifo(struct rt_fifo *f)
+{
+    uintptr_t item;
+    while ((item = rt_fifo_pop(f)) != 0)
+        drop_item(item);
+}
+
+static void drop_timers(struct rt_timers *ts)
+{
+    struct rt_heap_node *node;
+    while ((node = rt_heap_pop(&ts->heap)) != NULL) {
+        struct rt_timer *timer = rt_container_of(node, struct rt_timer, node);
+        if (timer->kind == RT_TIMER_STEP)
+            drop_item(rt_item(&rt_container_of(timer, struct rt_step_timer, timer)->step.link, RT_TAG_STEP));
+    }
+}
+
+static void worker_fini(struct rt_worker *w)
+{
+    rt_absorb_pinned(w);
+    for (struct skua_group *g = w->ring_head; g; g = g->ring_next) {
+        drop_fifo(&g->fifo);
+        drop_fifo(&g->arrivals);
+    }
+    drop_timers(&w->timers);
+    while (w->dead)
+        rt_group_bury(w);
+    rt_fd_forget(&w->poller);
+    rt_timers_fini(&w->timers);
+    rt_poller_fini(&w->poller);
+    rt_slab_cache_flush(&w->slab);
+    rt_stack_cache_flush(&w->stacks);
+}
+
+/* The thread of a worker; worker 0 has the thread of whoever runs the loop. */
+static int thread_begin(struct rt_worker *w)
+{
+    int r = rt_stack_adopt_thread(&w->thread_stack);
+    if (r == 0)
+        r = rt_stack_altstack_enter();
+    if (r < 0)
+        return r;
+    w->tid = rt_sys_gettid();
+    rt_self_set(w);
+    return 0;
+}
+
+static void thread_end(void)
+{
+    rt_self_set(NULL);
+    rt_stack_altstack_leave();
+}
+
+static void *worker_main(void *arg)
+{
+    struct rt_worker *w = arg;
+    int               r = thread_begin(w);
+    while (r == 0 && !rt_load_acquire(&w->leave_asked)) /* pairs: LEAVE <- stop_workers */
+        r = rt_worker_run(w);
+    if (r < 0)
+        rt_warn("worker %u cannot run: %s", w->index, strerror(-r));
+    thread_end();
+    return NULL;
+}
+
+static int start_workers(struct rt_runtime *rt)
+{
+    for (unsigned i = 1; i < rt->n; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "skua-%u", i);
+        int r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i], name);
+        if (r < 0)
+            return r;
+        rt->started = i;
+    }
+    return 0;
+}
+
+static void ask_leave(struct rt_worker *w)
+{
+    rt_store_release(&w->leave_asked, 1); /* pairs: LEAVE -> worker_main */
+    rt_poller_ring(&w->poller);
+}
+
+static void stop_workers(struct rt_runtime *rt)
+{
+    for (unsigned i = 1; i <= rt->started; i++)
+        ask_leave(rt->workers[i]);
+    for (unsigned i = 1; i <= rt->started; i++)
+        SKUA_IGNORE(rt_sys_thread_join(rt->workers[i]->thread));
+    rt->started = 0;
+}
+
+/* --- options --- */
+
+static int64_t worker_count(const struct skua_run_opts *o)
+{
+    if (o->workers)
+        return o->workers;
+    return rt_env_int("SKUA_WORKERS", 1, RT_WORKERS_MAX, rt_cpu_count(""));
+}
+
+static int check_options(const struct skua_run_opts *o)
+{
+    if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX || o->blocking_threads < 0)
+        return -EINVAL;
+    if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
+        return -EINVAL;
+    return o->simulate ? -ENOTSUP : 0;
+}
+
+static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
+{
+    const char *steal = rt_env_str("SKUA_STEAL");
+    rt->steal = !(steal && strcmp(steal, "off") == 0);
+    rt->debug = o->debug || rt_env_bool("SKUA_DEBUG", false);
+    rt->shutdown_timeout = o->shutdown_timeout;
+    rt->blocking_threads = o->blocking_threads ? o->blocking_threads
+                                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
+    rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size) : RT_STACK_CLASS_DEFAULT);
+    rt->time.is_virtual = o->virtual_time;
+    int64_t stall = rt_env_int("SKUA_STALL_MS", 0, 3600000, rt->debug ? 100 : 0);
+    rt->watch.stall_ns = stall ? (uint64_t)stall * RT_NS_PER_MS : RT_NEVER;
+    rt_init(&rt->next_id, 1);
+}
+
+/* --- life --- */
+
+static void free_workers(struct rt_runtime *rt)
+{
+    for (unsigned i = 0; i < rt->n && rt->workers && rt->workers[i]; i++) {
+        worker_fini(rt->workers[i]);
+        rt_free(rt->workers[i]);
+    }
+    rt_free(rt->workers);
+}
+
+static int make_workers(struct rt_runtime *rt, uint64_t seed)
+{
+    rt->workers = rt_calloc(rt->n, sizeof *rt->workers);
+    if (!rt->workers)
+        return -ENOMEM;
+    for (unsigned i = 0; i < rt->n; i++) {
+        struct rt_worker *w = rt_aligned(RT_CACHE_LINE, sizeof *w);
+        if (!w)
+            return -ENOMEM;
+        memset(w, 0, sizeof *w);
+        int r = worker_init(rt, w, i, seed);
+        if (r < 0) {
+            rt_free(w);
+            return r;
+        }
+        rt->workers[i] = w;
+    }
+    return 0;
+}
+
+int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
+{
+    static const struct skua_run_opts none = { .size = sizeof none };
+    const struct skua_run_opts       *o = opts ? opts : &none;
+    int                               r = check_options(o);
+    if (r < 0)
+        return r;
+    struct rt_runtime *rt = rt_aligned(RT_CACHE_LINE, sizeof *rt);
+    if (!rt)
+        return -ENOMEM;
+    memset(rt, 0, sizeof *rt);
+    rt_lock_init(&rt->lock, RT_RANK_RUNTIME);
+    rt_inject_init(&rt->inject);
+    set_options(rt, o);
+    rt->n = (unsigned)worker_count(o);
+    if ((r = enter_table(rt)) < 0)
+        goto undo_rt;
+    if ((r = make_workers(rt, o->seed)) < 0)
+        goto undo_workers;
+    r = -ENOMEM;
+    if (!(rt->main_group = rt_group_new(rt->workers[0], NULL)))
+        goto undo_workers;
+    rt->main_group->is_loop = true;
+    SKUA_IGNORE(rt_sys_ignore_sigpipe());
+    rt_overflow_reports_begin();
+    if ((r = rt_watch_start(rt)) < 0)
+        goto undo_group;
+    if ((r = start_workers(rt)) < 0)
+        goto undo_threads;
+    *ret_rt = rt;
+    return 0;
+undo_threads:
+    stop_workers(rt);
+    rt_watch_stop(rt);
+undo_group:
+    rt_sys_restore_sigpipe();
+    rt_group_free(rt->main_group);
+undo_workers:
+    free_workers(rt);
+    leave_table(rt);
+undo_rt:
+    rt_free(rt);
+    return r;
+}
+
+int rt_runtime_enter(struct rt_runtime *rt)
+{
+    struct rt_worker *w = rt->workers[0];
+    int               r = thread_begin(w);
+    if (r < 0)
+        return r;
+    rt->main_group->running = true;
+    r = rt_worker_run(w);
+    rt->main_group->running = false;
+    rt_store_relaxed(&w->leave_asked, 0); /* relaxed: the askers rang, and the loop has left */
+    thread_end();
+    return r;
+}
+
+void rt_runtime_leave(struct rt_runtime *rt)
+{
+    rt->workers[0]->leaving = true;
+}
+
+/* --- shutdown --- */
+
+static uint64_t total_spawned(struct rt_runtime *rt)
+{
+    uint64_t n = rt_load_acquire(&rt->foreign_spawned); /* pairs: CHANGE <- rt_runtime_note_change */
+    for (unsigned i = 0; i < rt->n; i++)
+        n += RT_STAT_GET(&rt->workers[i]->spawned);
+    return n;
+}
+
+/* Ended ones are counted first: a task that is counted as ended was counted as spawned before. */
+uint64_t rt_runtime_alive(struct rt_runtime *rt)
+{
+    uint64_t ended = 0;
+    for (unsigned i = 0; i < rt->n; i++)
+        ended += RT_STAT_GET(&rt->workers[i]->finished);
+    return total_spawned(rt) - ended;
+}
+
+/* The read-modify-write puts the changes in one order: whoever makes the last one sees the counts of all. */
+void rt_runtime_note_change(struct rt_runtime *rt)
+{
+    (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
+    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt->snapshot)
+        ask_leave(rt->workers[0]);
+}
+
+static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
+{
+    if (!rt_st_try_retain_pending(&t->state))
+        return;
+    if (rt_load_relaxed(&t->runtime) == rt->id && !rt_task_is_future(t) && /* relaxed: fixed while we hold a reference */
+        !(rt_or_acq_rel(&t->state.bits, RT_ST_SHUTDOWN) & RT_ST_SHUTDOWN))
+        (void)rt_cancel(t);
+    rt_task_unref(rt_self(), t);
+}
+
+static void cancel_all(struct rt_runtime *rt)
+{
+    rt->snapshot = total_spawned(rt);
+    uint32_t carved = rt_slab_carved();
+    for (uint32_t slot = 1; slot <= carved; slot++) {
+        struct skua_task *t = rt_slab_at(slot);
+        if (t)
+            cancel_one(rt, t);
+    }
+}
+
+static void name_stubborn(struct rt_runtime *rt)
+{
+    uint32_t carved = rt_slab_carved();
+    for (uint32_t slot = 1; slot <= carved; slot++) {
+        struct skua_task *t = rt_slab_at(slot);
+        if (t && rt_load_relaxed(&t->runtime) == rt->id && rt_st_refs(rt_st_load(&t->state)) > 0 &&
+            !rt_task_is_done(t) && !rt_task_is_future(t)) /* relaxed: a report */
+            rt_log("%s (spawned at %s) did not end when it was cancelled", rt_task_name(t),
+                   t->where ? t->where : "an unknown place");
+    }
+}
+
+struct drain_end {
+    struct rt_step_timer timer;
+    struct rt_runtime   *rt;
+    bool                 expired;
+};
+
+static void run_drain_end(struct rt_step *step)
+{
+    struct drain_end *end = rt_container_of(rt_container_of(step, struct rt_step_timer, step), struct drain_end, timer);
+    end->expired = true;
+    rt_runtime_leave(end->rt);
+}
+
+int rt_runtime_drain(struct rt_runtime *rt)
+{
+    struct drain_end end = { .rt = rt };
+    uint64_t         limit;
+    int              r = 0;
+    end.timer.step = (struct rt_step){ .run = run_drain_end, .home = rt->main_group };
+    rt_store_release(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
+    if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 && limit != RT_NEVER) {
+        struct rt_timers *ts = &rt->workers[0]->timers;
+        r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP, rt_ns_add(rt_timers_read_clock(ts), limit));
+    }
+    while (r == 0 && !end.expired) {
+        rt_self_set(rt->workers[0]);
+        cancel_all(rt);
+        rt_self_set(NULL);
+        if (rt_runtime_alive(rt) == 0)
+            break;
+        r = rt_runtime_enter(rt);
+    }
+    if (!rt_timer_disarm(&end.timer.timer) && end.timer.timer.owner && !end.expired)
+        rt_unpost_step(&end.timer.step);
+    if (end.expired) {
+        name_stubborn(rt);
+        return -ETIMEDOUT;
+    }
+    return r;
+}
+
+/* A loop that was closed stays readable for a while: calls on it answer -ESHUTDOWN or -EINVAL, not with a crash. */
+static void bury_loop(struct skua_group *g)
+{
+    enum { KEEP = 64 };
+    static struct skua_group *grave[KEEP];
+    static unsigned           at;
+    rt_store_release(&g->closed, 1); /* pairs: PHASE -> rt_group_visit */
+    rt_lock(&table_lock);
+    struct skua_group *oldest = grave[at % KEEP];
+    grave[at++ % KEEP] = g;
+    rt_unlock(&table_lock);
+    rt_free(oldest);
+}
+
+bool rt_group_visit(struct skua_group *g)
+{
+    (void)rt_add_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+    if (!rt_load_sc(&g->closed) && rt_load_sc(&g->worker->rt->phase) == RT_OPEN)
+        return true;
+    (void)rt_sub_sc(&g->callers, 1);
+    return false;
+}
+
+void rt_group_leave(struct skua_group *g)
+{
+    (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+}
+
+/* New ones are refused by now; those inside leave soon, they never block. */
+static void wait_for_visitors(struct rt_runtime *rt)
+{
+    (void)rt_xchg_sc(&rt->phase, RT_CLOSED);
+    for (struct skua_group *g = rt->groups; g; g = g->sibling) {
+        (void)rt_xchg_sc(&g->closed, 1);
+        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
+            SKUA_IGNORE(rt_sys_sched_yield());
+    }
+}
+
+static void free_groups(struct rt_runtime *rt)
+{
+    while (rt->groups) {
+        struct skua_group *g = rt->groups;
+        rt->groups = g->sibling;
+        rt_free(g->name);
+        g->name = NULL;
+        bury_loop(g);
+    }
+}
+
+void rt_runtime_free(struct rt_runtime *rt)
+{
+    if (rt->pool_stop)
+        rt->pool_stop(rt);
+    wait_for_visitors(rt);
+    stop_workers(rt);
+    rt_watch_stop(rt);
+    rt_signals_end(rt);
+    if (rt->debug && rt_report_leftovers)
+        rt_report_leftovers(rt);
+    rt_sys_restore_sigpipe();
+    free_workers(rt);
+    if (rt->signal_handlers_free)
+        rt->signal_handlers_free(rt);
+    free_groups(rt);
+    leave_table(rt);
+    rt_free(rt);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Making tasks. */
+#include "sched/spawn.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sched/queues.h"
+
+enum { ID_RANGE = 1024 };
+
+/* Task numbers come in ranges, so that spawning on several workers shares no counter. */
+static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
+{
+    if (!w)
+        return rt_add_relaxed(&rt->next_id, 1); /* relaxed: only has to be another number */
+    if (w->next_id == w->last_id) {
+        w->next_id = rt_add_relaxed(&rt->next_id, ID_RANGE); /* relaxed: likewise */
+        w->last_id = w->next_id + ID_RANGE;
+    }
+    return w->next_id++;
+}
+
+static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind, uint64_t refs)
+{
+    uint32_t          slot;
+    struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
+    if (!t)
+        return NULL;
+    rt_store_relaxed(&t->cancels, 0); /* relaxed, all here: published by the queue or the caller */
+    t->awaiting = 0;
+    t->value = NULL;
+    t->stack = NULL;
+    t->group = NULL;
+    t->waiters = NULL;
+    t->where = NULL;
+    t->timer.owner = NULL;
+    t->timer.hop_queued = 0;
+    t->flags = 0;
+    rt_store_relaxed(&t->kind, kind);
+    t->id = new_id(rt, w);
+    rt_store_relaxed(&t->runtime, rt->id);
+    /* the ticket stays: names of the slot's former life must not fit */
+    rt_store_relaxed(&t->wait.bits, rt_load_relaxed(&t->wait.bits) & RT_WW_TICKET);
+    rt_store_release(&t->state.bits, refs * RT_ST_REF); /* pairs: DONE -> rt_st_try_retain_pending */
+    return t;
+}
+
+struct skua_task *rt_future_new(struct rt_runtime *rt, struct rt_worker *w)
+{
+    return new_object(rt, w, RT_KIND_FUTURE, 1);
+}
+
+int rt_spawn_opts_check(const struct skua_spawn_opts *opts)
+{
+    if (!opts)
+        return 0;
+    return opts->size == sizeof *opts ? 0 : -EINVAL;
+}
+
+/* What only few spawns ask for. 0 or -ENOMEM. */
+static int set_cold(struct skua_task *t, const struct skua_spawn_opts *opts)
+{
+    if (opts->name) {
+        int r = rt_task_set_name(t, opts->name);
+        if (r < 0)
+            return r;
+    }
+    if (!opts->drop && !opts->copy)
+        return 0;
+    struct rt_cold *cold = rt_task_cold(t);
+    if (!cold)
+        return -ENOMEM;
+    cold->drop = opts->drop;
+    if (opts->copy) {
+        cold->copy = rt_malloc(opts->copy);
+        if (!cold->copy)
+            return -ENOMEM;
+        memcpy(cold->copy, t->value, opts->copy);
+        t->value = cold->copy;
+    }
+    return 0;
+}
+
+static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
+{
+    t->where = opts->where;
+    if (RT_UNLIKELY(opts->stack_size))
+        rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size)); /* relaxed: not published yet */
+    if (RT_UNLIKELY(opts->name || opts->drop || opts->copy))
+        return set_cold(t, opts);
+    return 0;
+}
+
+static void count_spawned(struct rt_runtime *rt, struct rt_worker *w)
+{
+    if (w)
+        RT_STAT_INC(&w->spawned);
+    else
+        (void)rt_add_relaxed(&rt->foreign_spawned, 1); /* relaxed: a count */
+    if (RT_UNLIKELY(rt_load_relaxed(&rt->phase) != RT_OPEN)) /* relaxed: see rt_finish */
+        rt_runtime_note_change(rt);
+}
+
+static void submit(struct rt_worker *w, struct skua_task *t)
+{
+    struct skua_group *g = t->group;
+    if (!g && w) {
+        rt_ready_child(w, t);
+    } else if (!g || w == g->worker) {
+        if (g)
+            g->live++;
+        rt_ready(t);
+    } else {
+        t->flags |= RT_TASK_POSTED;
+        (void)rt_add_relaxed(&g->refs, 1); /* relaxed: the caller's handle keeps the group alive */
+        rt_ready(t);
+    }
+}
+
+/* The child runs at once; the spawner goes on when it suspends or ends. */
+static void submit_eager(struct rt_worker *w, struct skua_task *t)
+{
+    struct skua_task *me = w->cur;
+    if (t->group)
+        t->group->live++;
+    me->run.next = (uintptr_t)w->eager_back;
+    w->eager_back = me;
+    rt_switch_eager(w, t);
+}
+
+struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn fn, void *arg,
+                           const struct skua_spawn_opts *opts, int *ret_err)
+{
+    struct rt_worker *w = rt_self();
+    if (RT_UNLIKELY(w && w->rt != rt))
+        w = NULL; /* a worker of another runtime is a plain thread here */
+    struct skua_task *t = new_object(rt, w, rt->stack_class, 2);
+    if (RT_UNLIKELY(!t)) {
+        *ret_err = -ENOMEM;
+        return NULL;
+    }
+    t->fn = fn;
+    t->value = arg;
+    t->group = g;
+    int r = opts ? set_options(t, opts) : 0;
+    if (RT_UNLIKELY(r < 0)) {
+        *ret_err = r;
+        rt_task_free(w ? &w->slab : NULL, t);
+        return NULL;
+    }
+    count_spawned(rt, w);
+    bool eager = opts && opts->eager && w && w->cur && g == w->cur->group && rt_suspend_prepare(w) == 0;
+    if (RT_UNLIKELY(eager))
+        submit_eager(w, t);
+    else
+        submit(w, t);
+    return t;
+}
+
+struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg, const char *where, bool keep)
+{
+    struct rt_worker *w = rt_self();
+    struct skua_task *t = new_object(target->rt, w, target->rt->stack_class, keep ? 2 : 1);
+    if (!t)
+        return NULL;
+    t->fn = fn;
+    t->value = arg;
+    t->where = where;
+    count_spawned(target->rt, w);
+    rt_ready_on(target, t);
+    return t;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. Virtual time.
+ *
+ * Time moves only when every worker has announced its sleep, every inbox and the injector are empty, no job of a
+ * thread pool runs, and no epoll has an event. The last worker to announce itself sees that (the announcements
+ * are one sequentially consistent order), jumps to the earliest deadline, and wakes whose timers are due.
+ */
+#include "sched/virtual.h"
+
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+static bool all_parked(struct rt_runtime *rt)
+{
+    for (unsigned i = 0; i < rt->n; i++) {
+        uint64_t word = rt_load_sc(&rt->idle.parked[i / 64]); /* pairs: IDLE <- rt_idle_park */
+        if (!(word >> (i % 64) & 1))
+            return false;
+    }
+    return true;
+}
+
+/* Something that a sleeping worker has to see first: ring it. */
+static bool wake_if_pending(struct rt_runtime *rt, struct rt_worker *w)
+{
+    if (!rt_inbox_has(&w->inbox) && !rt_inbox_has(&w->pinned_inbox) && !rt_poller_has_events(&w->poller))
+        return false;
+    int index = rt_idle_pick_this(&rt->idle, w->index);
+    if (index >= 0)
+        rt_ring(rt->workers[index]);
+    return true;
+}
+
+static uint64_t earliest(struct rt_runtime *rt)
+{
+    uint64_t first = RT_NEVER;
+    for (unsigned i = 0; i < rt->n; i++) {
+        uint64_t next = rt_timers_next(&rt->workers[i]->timers);
+        if (next < first)
+            first = next;
+    }
+    return first;
+}
+
+/* With the lock held, so that two sleepers that both were last do not both decide. */
+static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
+{
+    if (!all_parked(rt) || rt_load_sc(&rt->busy) > 0 || rt_inject_length(&rt->inject) > 0)
+        return RT_VIRTUAL_SLEEP;
+    bool pending = false;
+    for (unsigned i = 0; i < rt->n; i++)
+        if (rt->workers[i] != w)
+            pending |= wake_if_pending(rt, rt->workers[i]);
+    if (pending)
+        return RT_VIRTUAL_SLEEP;
+    if (rt_poller_has_events(&w->poller))
+        return RT_VIRTUAL_GO;
+    uint64_t next = earliest(rt);
+    if (next == RT_NEVER)
+        return RT_VIRTUAL_SLEEP;
+    if (next > rt_time_now(&rt->time))
+        rt_time_move(&rt->time, next);
+    for (unsigned i = 0; i < rt->n; i++) {
+        struct rt_worker *other = rt->workers[i];
+        int index = other == w || rt_timers_next(&other->timers) > next ? -1 : rt_idle_pick_this(&rt->idle, other->index);
+        if (index >= 0)
+            rt_ring(rt->workers[index]);
+    }
+    return rt_timers_next(&w->timers) <= next ? RT_VIRTUAL_GO : RT_VIRTUAL_SLEEP;
+}
+
+enum rt_virtual rt_virtual_idle(struct rt_worker *w)
+{
+    rt_lock(&w->rt->lock);
+    enum rt_virtual decision = decide(w->rt, w);
+    if (decision == RT_VIRTUAL_GO && rt_idle_unpark(&w->rt->idle, w->index))
+        w->searching = true;
+    rt_unlock(&w->rt->lock);
+    return decision;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The watch thread. */
+#include "sched/watch.h"
+
+#include <poll.h>
+
+#include "base/log.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+#include "sched/signal.h"
+
+enum {
+    TICK_MS = 4,
+    TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
+};
+
+/* What the watch remembers of a worker between two ticks. */
+struct seen {
+    uint64_t steps;
+    uint64_t since;    /* when the step count stood still first */
+    bool     reported;
+};
+
+void rt_watch_note_park(struct rt_runtime *rt)
+{
+    (void)rt_add_sc(&rt->watch.parked, 1); /* pairs: WATCH -> doze */
+}
+
+void rt_watch_note_unpark(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    (void)rt_sub_sc(&watch->parked, 1); /* pairs: WATCH -> doze */
+    if (RT_UNLIKELY(rt_load_sc(&watch->asleep)) && rt_xchg_sc(&watch->asleep, 0))
+        SKUA_IGNORE(rt_sys_eventfd_ring(watch->event_fd));
+}
+
+static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
+{
+    uint32_t id = rt_load_relaxed(&w->running_id); /* relaxed: a report */
+    if (seen->reported || id == 0 || now - seen->since < rt->watch.stall_ns)
+        return;
+    seen->reported = true;
+    rt_log("Task-%u has held worker %u for %.0f ms without suspending", id, w->index,
+           (double)(now - seen->since) / 1e6);
+}
+
+/* A worker that stood still since the last tick: others look after what waits behind it. */
+static void look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
+{
+    uint64_t steps = RT_STAT_GET(&w->steps); /* relaxed: a hint */
+    rt_store_relaxed(&w->poll_due, 1);           /* relaxed: a hint */
+    if (steps != seen->steps) {
+        *seen = (struct seen){ .steps = steps, .since = now };
+        return;
+    }
+    if (rt->n > 1 && rt->steal && rt_deque_size(&w->deque) > 0)
+        rt_notify(rt);
+    report(rt, w, seen, now);
+}
+
+static bool is_parked(struct rt_runtime *rt, unsigned i)
+{
+    return rt_load_relaxed(&rt->idle.parked[i / 64]) >> (i % 64) & 1; /* relaxed: a hint */
+}
+
+/* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
+static void doze(struct rt_watch *watch, unsigned n)
+{
+    (void)rt_xchg_sc(&watch->asleep, 1);
+    if (rt_load_sc(&watch->parked) == n) /* pairs: WATCH <- rt_watch_note_unpark */
+        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, -1));
+    (void)rt_xchg_sc(&watch->asleep, 0);
+}
+
+static void *watch_main(void *arg)
+{
+    struct rt_runtime *rt = arg;
+    struct rt_watch   *watch = &rt->watch;
+    struct seen        seen[RT_WORKERS_MAX] = { 0 };
+    unsigned           idle_ticks = 0;
+    while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_stop */
+        if (idle_ticks > TICKS_BEFORE_SLEEP)
+            doze(watch, rt->n);
+        else
+            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, TICK_MS));
+        SKUA_IGNORE(rt_sys_eventfd_drain(watch->event_fd));
+        rt_signals_carry(rt);
+        uint64_t now = rt_clock_now();
+        bool     all_idle = true;
+        for (unsigned i = 0; i < rt->n; i++) {
+            if (is_parked(rt, i))
+                continue;
+            all_idle = false;
+            look_at(rt, rt->workers[i], &seen[i], now);
+        }
+        idle_ticks = all_idle ? idle_ticks + 1 : 0;
+    }
+    return NULL;
+}
+
+int rt_watch_start(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    int              r = watch->event_fd = rt_sys_eventfd();
+    if (r < 0)
+        return r;
+    r = rt_sys_thread_create(&watch->thread, watch_main, rt, "skua-watch");
+    if (r < 0) {
+        SKUA_IGNORE(rt_sys_close(watch->event_fd));
+        return r;
+    }
+    watch->is_running = 1;
+    return 0;
+}
+
+void rt_watch_stop(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    if (!watch->is_running)
+        return;
+    rt_store_release(&watch->stop, 1); /* pairs: WATCH -> watch_main */
+    SKUA_IGNORE(rt_sys_eventfd_ring(watch->event_fd));
+    SKUA_IGNORE(rt_sys_thread_join(watch->thread));
+    SKUA_IGNORE(rt_sys_close(watch->event_fd));
+    watch->is_running = 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The watch: one thread that sees to it that no worker forgets the world, and carries signals.
+ *
+ * While anybody works it ticks every 4 ms: it raises poll_due for workers that have not looked around by
+ * themselves (so that they need not read the clock), sends a searcher when tasks wait behind a worker that does
+ * not come to them, and reports, once for each, tasks that hold a worker for too long. While all workers
+ * sleep it sleeps as well, on its eventfd.
+ */
+#ifndef RT_SCHED_WATCH_H
+#define RT_SCHED_WATCH_H
+
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/sys.h"
+
+struct rt_runtime;
+
+struct rt_watch {
+    struct rt_thread    thread;
+    int                 event_fd;
+    int                 is_running;
+    uint64_t            stall_ns;  /* report a task that runs longer; RT_NEVER = never */
+    RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
+    RT_ATOMIC(uint32_t) stop;
+    RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */
+    RT_ATOMIC(uint64_t) signals;   /* bits of signals that came; set by the handler */
+};
+
+/* 0 or -errno. */
+int  rt_watch_start(struct rt_runtime *rt);
+void rt_watch_stop(struct rt_runtime *rt);
+
+void rt_watch_note_park(struct rt_runtime *rt);
+void rt_watch_note_unpark(struct rt_runtime *rt);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 5: sched. The heart: entering, leaving and resuming tasks. The only file that switches stacks.
+ *
+ * Who may run what: everything here runs on the thread of the worker that rt_self() names at that moment.
+ */
+#include "sched/worker.h"
+
+#include "base/check.h"
+#include "base/lock.h"
+#include "base/spin.h"
+#include "fiber/switch.h"
+#include "sched/cancel.h"
+#include "sched/finish.h"
+#include "sched/queues.h"
+#include "sched/runtime.h"
+
+static __thread struct rt_worker *self_worker;
+
+/* noinline alone is not enough: compilers infer that such a function is pure and hoist the call over a
+ * switch. The barrier makes it read again each time. */
+RT_NOINLINE struct rt_worker *rt_self(void)
+{
+    struct rt_worker *w = self_worker;
+    RT_COMPILER_BARRIER();
+    return w;
+}
+
+RT_NOINLINE void rt_self_set(struct rt_worker *w)
+{
+    self_worker = w;
+    RT_COMPILER_BARRIER();
+}
+
+/* --- after a switch --- */
+
+/* The stack that was left is now really left: do what its leaver asked for. */
+static void settle(struct rt_worker *w)
+{
+    enum rt_after after = w->after;
+    void         *obj = w->after_obj;
+    w->after = RT_AFTER_NOTHING;
+    switch (after) {
+    case RT_AFTER_NOTHING:
+        break;
+    case RT_AFTER_PARK:
+        if (!rt_ww_park(&((struct skua_task *)obj)->wait))
+            rt_ready(obj); /* claimed while it was leaving */
+        break;
+    case RT_AFTER_REQUEUE:
+        rt_ready_child(w, obj);
+        break;
+    case RT_AFTER_RECYCLE:
+        rt_stack_put(&w->stacks, obj);
+        break;
+    }
+}
+
+/* Switches from the stack that executes to `to`; returns when somebody comes back. */
+static void switch_to(struct rt_worker *w, struct rt_stack *to)
+{
+    struct rt_stack *from = w->stack;
+    w->stack = to;
+    rt_stack_switch(from, to);
+    settle(rt_self());
+}
+
+/* --- tasks --- */
+
+static void set_current(struct rt_worker *w, struct skua_task *t)
+{
+    w->cur = t;
+    w->in_group = t ? t->group : NULL;
+    w->budget = RT_BUDGET;
+    rt_store_relaxed(&w->running_id, t ? t->id : 0); /* relaxed: for the watch's report */
+}
+
+/* From a loop stack, which becomes idle, to the stack of a suspended task. */
+static void resume(struct rt_worker *w, struct skua_task *t)
+{
+    struct rt_stack *to = t->stack;
+    t->stack = NULL;
+    set_current(w, t);
+    w->after = RT_AFTER_RECYCLE;
+    w->after_obj = w->stack;
+    switch_to(w, to);
+}
+
+/* Calls the body of a fresh task on the stack that executes, and finishes the task. */
+static void run_body(struct rt_worker *w, struct skua_task *t)
+{
+    set_current(w, t);
+    RT_STAT_INC(&w->ran);
+    void *result;
+    if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait))) {
+        result = rt_never_started(t);
+    } else {
+        skua_fn fn = t->fn;
+        t->flags |= RT_TASK_STARTED;
+        t->awaiting = 0;
+        result = fn(t->value);
+    }
+    w = rt_self();
+    RT_ASSERT(w->cur == t);
+    RT_ASSERT(rt_locks_held() == 0);
+    rt_finish(w, t, result);
+    set_current(w, NULL);
+}
+
+/* A fresh task on a loop stack. One that asked for another size of stack moves there first. */
+static void enter(struct rt_worker *w, struct skua_task *t)
+{
+    if (RT_UNLIKELY(rt_task_kind(t) != w->stack->size_class)) {
+        int              err = 0;
+        struct rt_stack *to = rt_stack_get(&w->stacks, rt_task_kind(t), rt_worker_loop, &err);
+        if (!to) {
+            rt_refuse(w, t, err);
+            return;
+        }
+        w->handoff = t;
+        w->after = RT_AFTER_RECYCLE;
+        w->after_obj = w->stack;
+        switch_to(w, to);
+        return;
+    }
+    run_body(w, t);
+}
+
+/* The loop goes back to the thread's own stack; its stack is idle from then on. */
+static void leave_to_thread(struct rt_worker *w)
+{
+    w->after = RT_AFTER_RECYCLE;
+    w->after_obj = w->stack;
+    switch_to(w, &w->thread_stack);
+}
+
+void rt_worker_loop(void)
+{
+    settle(rt_self());
+    for (;;) {
+        struct rt_worker *w = rt_self();
+        struct skua_task *t = w->handoff;
+        w->handoff = NULL;
+        if (!t)
+            t = rt_find(w);
+        if (!t)
+            leave_to_thread(w);
+        else if (t->stack)
+            resume(w, t);
+        else
+            enter(w, t);
+        /* nothing is kept across a task: the frame may be on another thread by now */
+    }
+}
+
+int rt_worker_run(struct rt_worker *w)
+{
+    int              err = 0;
+    struct rt_stack *to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
+    if (!to)
+        return err;
+    w->leaving = false;
+    w->stack = &w->thread_stack;
+    w->after = RT_AFTER_NOTHING;
+    switch_to(w, to);
+    return 0;
+}
+
+/* --- suspending --- */
+
+int rt_suspend_prepare(struct rt_worker *w)
+{
+    if (RT_LIKELY(w->stacks.list[RT_STACK_CLASS_DEFAULT] != NULL))
+        return 0;
+    int              err = 0;
+    struct rt_stack *s = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
+    if (!s)
+        return err;
+    rt_stack_put(&w->stacks, s);
+    return 0;
+}
+
+/* The tasks below the suspending one on its stack wait for it from now on, visibly. */
+static void mark_inline(struct rt_stack *stack)
+{
+    for (struct rt_inline *f = stack->inl; f && !f->marked; f = f->up) {
+        f->marked = true;
+        f->parent->target = f->child;
+        rt_ww_inline_enter(&f->parent->wait);
+        /* a cancel that came while the child ran is passed on now that the child waits */
+        if (rt_ww_drop_cancel(&f->parent->wait) && !rt_cancel(f->child))
+            rt_cancel_pend(f->parent);
+    }
+}
+
+void rt_suspend(struct rt_worker *w, enum rt_after after)
+{
+    struct skua_task *t = w->cur;
+    struct rt_stack  *stack = w->stack;
+    RT_ASSERT(rt_locks_held() == 0);
+    t->stack = stack;
+    if (RT_UNLIKELY(stack->inl != NULL))
+        mark_inline(stack);
+    w->after = after;
+    w->after_obj = t;
+    struct skua_task *next = rt_pick_local(w);
+    if (next == t) { /* a pinned task that queued itself, or was woken already */
+        t->stack = NULL;
+        w->after = RT_AFTER_NOTHING;
+        set_current(w, t);
+        return;
+    }
+    struct rt_stack *to = NULL;
+    if (next && next->stack) {
+        to = next->stack;
+        next->stack = NULL;
+        set_current(w, next);
+    } else {
+        int err;
+        set_current(w, NULL);
+        w->handoff = next;
+        to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
+        RT_CHECK(to != NULL); /* rt_suspend_prepare saw to it */
+    }
+    switch_to(w, to);
+}
+
+void rt_switch_eager(struct rt_worker *w, struct skua_task *child)
+{
+    struct skua_task *me = w->cur;
+    int               err;
+    me->stack = w->stack;
+    w->handoff = child;
+    w->after = RT_AFTER_NOTHING;
+    set_current(w, NULL);
+    struct rt_stack *to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
+    RT_CHECK(to != NULL); /* rt_suspend_prepare saw to it */
+    switch_to(w, to);
+}
+
+bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
+{
+    struct skua_task *parent = w->cur;
+    struct rt_stack  *stack = w->stack;
+    struct rt_inline  frame = { .up = stack->inl, .parent = parent, .child = child };
+    uint32_t          budget = w->budget;
+    stack->inl = &frame;
+    run_body(w, child);
+    stack->inl = frame.up;
+    w = rt_self();
+    set_current(w, parent);
+    w->budget = budget;
+    if (RT_LIKELY(!frame.marked))
+        return true;
+    struct rt_backoff b = RT_BACKOFF_INIT;
+    while (!rt_ww_inline_leave(&parent->wait)) {
+        rt_backoff_wait(&b);
+        if (b.turns >= RT_BACKOFF_MAX)
+            SKUA_IGNORE(rt_sys_sched_yield());
+    }
+    parent->awaiting = 0;
+    return false;
+}
