@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Parking (rt/sched/idle.h) together with the queues it looks at: two workers that search, run and park, a third
- * that is busy and pushes to its own deque, and a stranger that posts to an inbox. A worker that blocks
- * with work published is a deadlock; items that wait for each other show work left lying beside a sleeper. At most one ring is on its way to each sleeper; `searching` never falls
- * below zero and is zero when everything has been done.
+/* Parking (rt/sched/idle.h) together with the queues it looks at: two workers that search, run and
+ * park, a third that is busy and pushes to its own deque, and a stranger that posts to an inbox. A
+ * worker that blocks with work published is a deadlock; items that wait for each other show work
+ * left lying beside a sleeper. At most one ring is on its way to each sleeper; `searching` never
+ * falls below zero and is zero when everything has been done.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/idle_model.cpp -o /tmp/m && /tmp/m
+ * By hand, from the top of the tree:
+ *     g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/idle_model.cpp -o /tmp/m
+ *     /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: NO_LAST_LOOK    the sleeper does not look again after announcing itself (P3)
@@ -24,7 +27,8 @@
  * MUTANT: FOUND_NO_LOOK   the last searcher finds work and does not look for more
  * MUTANT: FOUND_RELAXED   leaving with work is not in the total order
  * MUTANT: LEAVE_RELAXED   leaving without work is not in the total order (P2)
- * MUTANT: NO_SEARCH_AGAIN a searcher that finds work of its own in its last look forgets the rest (P5)
+ * MUTANT: NO_SEARCH_AGAIN a searcher that finds work of its own in its last look forgets the rest
+ * (P5)
  * MUTANT: UNPARK_SPLIT    the sleeper and a waker both clear the bit
  */
 #define RT_DEQUE_CAP   4
@@ -349,7 +353,8 @@ struct idle_pair : rl::test_suite<idle_pair, 3>, idle_base {
     }
 };
 
-/* A posted item that ends only after the pushed one ran: the other worker has to be found for that. */
+/* A posted item that ends only after the pushed one ran: the other worker has to be found for that.
+ * */
 struct idle_long : rl::test_suite<idle_long, 4>, idle_base {
     void before()
     {
@@ -373,10 +378,10 @@ struct idle_long : rl::test_suite<idle_long, 4>, idle_base {
 int main(int argc, char **argv)
 {
     model_begin(argc, argv, "idle");
-    model_random<idle_deque>("deque", 500000);
-    model_random<idle_inbox>("inbox", 200000);
-    model_random<idle_pair>("pair", 300000);
-    model_random<idle_long>("long", 500000);
-    model_random<idle_both>("both", 500000);
+    model_random<idle_deque>("deque", 200000);
+    model_random<idle_inbox>("inbox", 100000);
+    model_random<idle_pair>("pair", 150000);
+    model_random<idle_long>("long", 200000);
+    model_random<idle_both>("both", 200000);
     return model_end();
 }
