@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "aio/signals.h"
 #include "sched/cancel.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
@@ -83,6 +84,8 @@ static void run_interrupt(struct rt_step *step)
     struct rt_signal_sub *sub = rt_container_of(step, struct rt_signal_sub, step);
     struct interrupt     *i = rt_container_of(sub, struct interrupt, sub);
     (void)rt_xchg_acq_rel(&sub->queued, 0); /* pairs: SIGNAL -> tell */
+    if (rt_signal_is_handled(i->rt, SIGINT))
+        return; /* asyncio: a handler of the loop takes the place of run's */
     disarm(i);
     i->came = true;
     (void)rt_cancel(i->main);
