@@ -6,8 +6,8 @@
  * falls below zero and is zero when everything has been done.
  *
  * By hand, from the top of the tree:
- *     g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/idle_model.cpp -o /tmp/m
- *     /tmp/m
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/idle_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: NO_LAST_LOOK    the sleeper does not look again after announcing itself (P3)

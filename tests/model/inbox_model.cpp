@@ -4,8 +4,8 @@
  * an empty inbox, exactly one producer has the duty to ring.
  *
  * By hand, from the top of the tree:
- *     g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/inbox_model.cpp -o /tmp/m
- *     /tmp/m
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/inbox_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: PUSH_RELAXED the item is not published

@@ -64,7 +64,8 @@ static inline void model_search(const char *name, rl::test_params &p, const char
     p.execution_depth_limit = 4000;
     bool good = rl::simulate<suite>(p);
     printf("%s %s: %llu %s schedules: %s\n", model_program, name,
-           (unsigned long long)p.stop_iteration, how, good ? "ok" : rl::test_result_str(p.test_result));
+           (unsigned long long)p.stop_iteration, how,
+           good ? "ok" : rl::test_result_str(p.test_result));
     if (good)
         return;
 #ifdef MODEL_MUTANT

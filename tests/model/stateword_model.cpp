@@ -8,8 +8,8 @@
  *  retain   somebody without a reference takes one only while the object is alive and not done.
  *
  * By hand, from the top of the tree:
- *     g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/stateword_model.cpp -o /tmp/m
- *     /tmp/m
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/stateword_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: COMPLETE_NO_LIST the completer does not look at the list

@@ -10,8 +10,8 @@
  * child.
  *
  * By hand, from the top of the tree:
- *     g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/waitword_model.cpp -o /tmp/m
- *     /tmp/m
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/waitword_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: CLAIM_SPLIT     two claimers win
