@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -30,6 +31,7 @@ _Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
+    memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
