@@ -188,7 +188,7 @@ static void *check_timeouts(void *arg)
 {
     int      fds[2];
     char     byte;
-    char     big[1 << 16];
+    char     big[1 << 13];
     long     r;
     uint64_t before;
     (void)arg;
