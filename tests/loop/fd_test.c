@@ -513,7 +513,7 @@ static void *fire_for_ever(void *arg)
 static void test_fd_waits_against_events(void **state)
 {
     struct pair *p = new_pair(true);
-    struct race  r = { 0 };
+    struct race  r = { .stop = false };
     pthread_t    thread;
     unsigned     waited = 0;
     (void)state;

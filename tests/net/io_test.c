@@ -502,16 +502,21 @@ static void test_io_no_signal_for_a_missing_reader(void **state)
     pid_t child = fork();
     (void)state;
     if (child == 0) {
-        signal(SIGPIPE, SIG_DFL);
-        run_with(check_no_reader, 2, false);
-        _exit(0);
+        signal(SIGPIPE, SIG_DFL); /* whatever runs the tests may ignore it */
+        execl("/proc/self/exe", "io_test", "no_reader", (char *)NULL);
+        _exit(127);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+    if (argc > 1) {
+        run_with(check_no_reader, 2, false);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         NET_TEST(test_io_refuses_bad_arguments),
         NET_TEST(test_io_adopts_nonblocking_descriptors_once),
