@@ -30,8 +30,8 @@ static void set_decay(ssize_t ms)
     }
 }
 
-/* What is freed in a burst goes back to the system within seconds, by threads of jemalloc's own, and
- * not when some task next calls free. */
+/* What is freed in a burst goes back to the system within seconds, by threads of jemalloc's own,
+ * and not when some task next calls free. */
 void skua_tune_allocator(void)
 {
     enum { DECAY_MS = 5000 };

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/event_count.h"
 #include "sched/worker.h"
+#include "sync/await.h"
 
 struct blocked {
     struct rt_waiter      waiter;
@@ -33,17 +34,6 @@ static void wait_fired(struct blocked *b, uint64_t deadline)
     }
 }
 
-static int outcome(skua_task *task, void **ret_result)
-{
-    (void)rt_or_acq_rel(&task->state.bits, RT_ST_RETRIEVED);
-    int err = skua_failed(task->value);
-    if (err < 0)
-        return err;
-    if (ret_result)
-        *ret_result = task->value;
-    return 0;
-}
-
 int skua_wait_blocking(skua_task *task, double timeout, void **ret_result)
 {
     struct blocked b = { .waiter.fire = fire };
@@ -53,7 +43,7 @@ int skua_wait_blocking(skua_task *task, double timeout, void **ret_result)
     if (!task || rt_ns_from_seconds(timeout, &ns) < 0)
         return -EINVAL;
     if (rt_task_is_done(task))
-        return outcome(task, ret_result);
+        return rt_outcome(task, ret_result);
     if (ns == 0)
         return -ETIMEDOUT;
     rt_event_count_init(&b.count);
@@ -61,5 +51,5 @@ int skua_wait_blocking(skua_task *task, double timeout, void **ret_result)
         wait_fired(&b, ns == RT_NEVER ? RT_NEVER : rt_ns_add(rt_clock_now(), ns));
         (void)rt_waiter_remove(task, &b.waiter);
     }
-    return rt_task_is_done(task) ? outcome(task, ret_result) : -ETIMEDOUT;
+    return rt_task_is_done(task) ? rt_outcome(task, ret_result) : -ETIMEDOUT;
 }

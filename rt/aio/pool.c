@@ -55,8 +55,8 @@ static __thread struct rt_job *running;
 
 static void pool_release(struct rt_pool *pool)
 {
-    if (rt_sub_acq_rel(&pool->refs, 1) != 1) /* pairs: POOL -> pool_release, POOL <- pool_release */
-        return;
+    if (rt_sub_acq_rel(&pool->refs, 1) != 1) /* pairs: POOL -> pool_release */
+        return;                              /* pairs: POOL <- pool_release */
     rt_mutex_cond_fini(&pool->mc);
     rt_free(pool);
 }
@@ -101,14 +101,16 @@ static struct rt_pool *pool_get(struct rt_runtime *rt, int *ret_err)
         pool = NULL;
     }
     if (pool)
-        (void)rt_add_relaxed(&pool->refs, 1); /* relaxed: the runtime has one as long as we hold the lock */
+        (void)rt_add_relaxed(&pool->refs, 1); /* relaxed: with the lock held the runtime has one */
     rt_unlock(&rt->lock);
     return pool;
 }
 
 static void label_job(struct rt_job *job, struct skua_task *by, const char *name)
 {
-    struct rt_cold *cold = by && !name ? rt_load_acquire(&by->cold) : NULL; /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = NULL;
+    if (by && !name)
+        cold = rt_load_acquire(&by->cold); /* pairs: COLD <- rt_task_cold */
     if (cold)
         name = rt_load_acquire(&cold->name); /* pairs: COLD <- rt_task_set_name */
     if (name)
@@ -191,8 +193,8 @@ static void complete_future(struct rt_job *job, void *result)
     rt_task_unref(rt_self(), f);
 }
 
-/* Delivers the result and drops the pool's reference. The runtime is there until busy is lowered, or
- * longer: pool_stop waits for the threads that are in here. */
+/* Delivers the result and drops the pool's reference. The runtime is there as long: pool_stop waits
+ * for the threads that are in here. */
 static void settle(struct rt_job *job, void *result)
 {
     struct rt_pool   *pool = job->pool;
@@ -391,12 +393,11 @@ void rt_job_block(struct rt_job *job)
     rt_mutex_cond_unlock(&pool->mc);
 }
 
-RT_NOINLINE bool rt_job_set_message(const char *text)
+RT_NOINLINE void rt_job_set_message(const char *text)
 {
     struct rt_job *job = running;
     if (job)
         (void)snprintf(job->message, sizeof job->message, "%s", text);
-    return job != NULL;
 }
 
 /* --- the end of the runtime --- */

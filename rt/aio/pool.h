@@ -2,7 +2,7 @@
 /* floor 7: aio. The pool of threads that run what blocks: one mutex, one condition, one queue.
  *
  * Threads are made when a job finds no idle one, up to the limit, and end when they were idle for a
- * while. A job is counted: one reference belongs to who made it, one to the pool from its submission
+ * while. A job is counted: one reference belongs to who made it, one to the pool from submission
  * until its result was delivered. The pool is counted as well, by the runtime, its threads and its
  * jobs: a thread whose job does not return in time is left alone when the runtime ends, and takes
  * the pool with it when it comes back.
@@ -44,8 +44,8 @@ struct rt_job {
     char              message[RT_JOB_MESSAGE]; /* of skua_failf; its thread, then the waiter */
 };
 
-/* A job of the runtime's pool (made on first use), one reference for the caller. `by`: the task that
- * asks, or NULL. NULL and *ret_err: -ENOMEM, -ESHUTDOWN. */
+/* A job of the runtime's pool (made on first use), one reference for the caller. `by`: the task
+ * that asks, or NULL. NULL and *ret_err: -ENOMEM, -ESHUTDOWN. */
 struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct skua_task *by,
                           const char *name, int *ret_err);
 /* Any thread. Drops a reference. */
@@ -60,7 +60,7 @@ bool rt_job_set_name(struct rt_job *job, uint64_t name);
 /* Blocks the thread until the job is done. */
 void rt_job_block(struct rt_job *job);
 
-/* The text that goes with an error of the job that the calling thread runs. False: it runs none. */
-bool rt_job_set_message(const char *text);
+/* The text that goes with an error of the job that the calling thread runs, if it runs one. */
+void rt_job_set_message(const char *text);
 
 #endif

@@ -5,6 +5,8 @@
  * All of them are freed after the workers have gone. A handler that is removed while its step is
  * queued stays until the step has its turn, or until the runtime ends.
  */
+#include "aio/signals.h"
+
 #include <errno.h>
 #include <signal.h>
 
@@ -26,7 +28,8 @@ struct rt_signal_handler {
 /* What other parts of the process own, or nobody can catch, or comes back at once. */
 static bool can_catch(int signo)
 {
-    static const int never[] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+    static const int never[] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,
+                                 SIGFPE,  SIGILL,  SIGTRAP, SIGSYS };
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         if (signo == never[i])
             return false;
@@ -46,16 +49,28 @@ static bool same_home(const struct skua_group *a, const struct skua_group *b)
     return a == b || (a->is_free && b->is_free);
 }
 
-static struct rt_signal_handler **find(struct rt_runtime *rt, int signo, const struct skua_group *home)
+static struct rt_signal_handler **find(struct rt_runtime *rt, int signo,
+                                       const struct skua_group *home)
 {
     struct rt_signal_handler **at = &rt->signal_handlers;
     while (*at) {
         struct rt_signal_handler *h = *at;
-        if (!h->removed && h->sub.mask == (uint64_t)1 << (signo - 1) && same_home(h->sub.step.home, home))
+        if (!h->removed && h->sub.mask == (uint64_t)1 << (signo - 1) &&
+            same_home(h->sub.step.home, home))
             break;
         at = &h->next;
     }
     return at;
+}
+
+bool rt_signal_is_handled(struct rt_runtime *rt, int signo)
+{
+    bool found = false;
+    rt_lock(&rt->lock);
+    for (struct rt_signal_handler *h = rt->signal_handlers; h && !found; h = h->next)
+        found = !h->removed && h->sub.mask == (uint64_t)1 << (signo - 1);
+    rt_unlock(&rt->lock);
+    return found;
 }
 
 static bool keeps_home(const struct skua_group *home)
@@ -81,9 +96,9 @@ static void unlink_handler(struct rt_runtime *rt, struct rt_signal_handler *h)
 
 static void run(struct rt_step *step)
 {
-    struct rt_signal_handler *h =
-        rt_container_of(rt_container_of(step, struct rt_signal_sub, step), struct rt_signal_handler, sub);
-    struct rt_runtime *rt = step->home->worker->rt;
+    struct rt_signal_sub     *sub = rt_container_of(step, struct rt_signal_sub, step);
+    struct rt_signal_handler *h = rt_container_of(sub, struct rt_signal_handler, sub);
+    struct rt_runtime        *rt = step->home->worker->rt;
     rt_lock(&rt->lock);
     (void)rt_xchg_acq_rel(&h->sub.queued, 0); /* pairs: SIGNAL -> tell */
     bool    removed = h->removed;
@@ -117,7 +132,7 @@ static int subscribe(struct rt_runtime *rt, struct rt_signal_handler *h)
     rt->signal_handlers = h;
     rt->signal_handlers_free = free_handlers;
     if (keeps_home(h->sub.step.home))
-        (void)rt_add_relaxed(&h->sub.step.home->refs, 1); /* relaxed: its thread is in a task of it */
+        (void)rt_add_relaxed(&h->sub.step.home->refs, 1); /* relaxed: its thread is here */
     return 0;
 }
 

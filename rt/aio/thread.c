@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 7: aio. Calling what blocks: to_thread, spawn_thread, tokens.
  *
- * A call that has started cannot be stopped. Whether its caller may leave it is a question of memory:
- * the function may write through its argument into the caller's frame. So a cancelled to_thread waits
- * for the function, unless the argument was copied or the caller said `.abandon`. A handle of
- * spawn_thread ends at once, as the future of asyncio's run_in_executor does.
+ * A call that has started cannot be stopped. Whether its caller may leave it is a question of
+ * memory: the function may write through its argument into the caller's frame. So a cancelled
+ * to_thread waits for the function, unless the argument was copied or the caller said `.abandon`.
+ * A handle of spawn_thread ends at once, as the future of asyncio's run_in_executor does.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "aio/pool.h"
@@ -34,6 +36,25 @@ void skua_token_set(skua_token *token)
 bool skua_token_is_set(const skua_token *token)
 {
     return token && rt_load_acquire(token_word(token)) != 0; /* pairs: TOKEN <- skua_token_set */
+}
+
+/* --- errors with a text, which stays with the task or the job that runs --- */
+
+void *skua_failf(int err, const char *fmt, ...)
+{
+    struct skua_task *t = rt_current();
+    char              text[RT_JOB_MESSAGE];
+    if (!fmt)
+        return skua_fail(err);
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (t)
+        SKUA_IGNORE(rt_task_set_message(t, text)); /* without memory the error goes without text */
+    else
+        rt_job_set_message(text);
+    return skua_fail(err);
 }
 
 /* --- both calls --- */
@@ -144,7 +165,8 @@ static int outcome(struct rt_job *job, void **ret_result)
     return 0;
 }
 
-int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result, const struct skua_thread_opts *opts)
+int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
+                        const struct skua_thread_opts *opts)
 {
     struct rt_worker *w = rt_self();
     struct rt_job    *job = NULL;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 6: sync. Handles of tasks and futures: references, questions, names, cancelling. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "sched/cancel.h"
 #include "sched/finish.h"
@@ -118,21 +116,6 @@ int skua_set_name(skua_task *task, const char *name)
 skua_task *skua_current_task(void)
 {
     return rt_current();
-}
-
-void *skua_failf(int err, const char *fmt, ...)
-{
-    struct skua_task *t = rt_current();
-    void             *result = skua_fail(err);
-    char              text[128];
-    if (!t || !fmt)
-        return result;
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    SKUA_IGNORE(rt_task_set_message(t, text)); /* without memory the error goes without its text */
-    return result;
 }
 
 /* One task of the snapshot: alive during the whole walk means visited alive. */
