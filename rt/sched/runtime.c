@@ -189,6 +189,8 @@ static int check_options(const struct skua_run_opts *o)
 {
     if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX || o->blocking_threads < 0)
         return -EINVAL;
+    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
+        return -EINVAL;
     if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
