@@ -203,6 +203,15 @@ static struct skua_task *new_handle(struct rt_worker *w, struct rt_job *job, con
         rt_task_unref(w, f);
         return NULL;
     }
+    struct rt_cold *cold = job->copy ? rt_task_cold(f) : NULL;
+    if (job->copy && !cold) {
+        rt_task_unref(w, f);
+        return NULL;
+    }
+    if (cold) {
+        cold->copy = job->copy; /* the result may point into it: it stays with the handle */
+        job->copy = NULL;
+    }
     rt_st_retain(&f->state);
     job->future = f;
     job->watch.fire = fire_token;
