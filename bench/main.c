@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * skua-bench: what the runtime costs, and what more workers give.
+ *
+ * Every row is measured with 1 worker and with N workers in turn, in rounds over all rows, the
+ * order within a pair alternating: whatever the machine does in the meantime falls on both sides.
+ * It prints figures and asserts none.
+ */
+#include "bench.h"
+#include "report.h"
+
+#include <argp.h>
+#include <fnmatch.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { KEY_LIST = 256, KEY_WRK, KEY_SVG, EXIT_UNAVAILABLE = 69, RESULTS_MAX = 64 };
+
+static volatile sig_atomic_t is_interrupted;
+
+static const struct argp_option option_table[] = {
+    {"filter", 'f', "GLOB", 0, "Only rows of that name (may be repeated; also as an argument)", 0},
+    {"pairs", 'p', "N", 0, "Pairs of measurements of each row (default 9)", 0},
+    {"seconds", 's', "S", 0, "Length of one measurement (default 0.5)", 0},
+    {"workers", 'w', "N", 0, "Compare 1 worker with N (default: the CPUs of this process)", 0},
+    {"json", 'j', "FILE", 0, "Write one JSON line a figure", 0},
+    {"svg", KEY_SVG, "FILE", 0, "Write a bar chart of the speed-ups", 0},
+    {"wrk", KEY_WRK, NULL, 0, "Load the HTTP rows with wrk (whole seconds)", 0},
+    {"quiet", 'q', NULL, 0, "No progress line", 0},
+    {"list", KEY_LIST, NULL, 0, "List the rows and leave", 0},
+    {0},
+};
+
+static long number(struct argp_state *state, const char *what, const char *text, long min, long max)
+{
+    char *end = NULL;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || value < min || value > max)
+        argp_error(state, "%s: '%s' is not a number from %ld to %ld", what, text, min, max);
+    return value;
+}
+
+static void add_pattern(struct argp_state *state, struct bench_config *c, const char *glob)
+{
+    if (c->pattern_count == PATTERNS_MAX)
+        argp_error(state, "more than %d filters", PATTERNS_MAX);
+    c->pattern[c->pattern_count++] = glob;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct bench_config *c = state->input;
+    char *end = NULL;
+    switch (key) {
+    case 'f':
+    case ARGP_KEY_ARG:
+        add_pattern(state, c, arg);
+        return 0;
+    case 'p':
+        c->pairs = (int)number(state, "--pairs", arg, 1, PAIRS_MAX);
+        return 0;
+    case 's':
+        c->seconds = strtod(arg, &end);
+        if (end == arg || *end != '\0' || !(c->seconds > 0 && c->seconds <= 600))
+            argp_error(state, "--seconds: '%s' is not a number above 0 and up to 600", arg);
+        return 0;
+    case 'w':
+        c->workers = (int)number(state, "--workers", arg, 1, 256);
+        return 0;
+    case 'j':
+        c->json = arg;
+        return 0;
+    case KEY_SVG:
+        c->svg = arg;
+        return 0;
+    case KEY_WRK:
+        c->wrk = true;
+        return 0;
+    case 'q':
+        c->quiet = true;
+        return 0;
+    case KEY_LIST:
+        c->list = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void print_version(FILE *out, struct argp_state *state)
+{
+    (void)state;
+    fprintf(out, "skua-bench %s\n", skua_version());
+}
+
+static void parse(struct bench_config *c, int argc, char **argv)
+{
+    static const struct argp parser = {
+        option_table,
+        parse_option,
+        "[ROW...]",
+        "Measures the skua runtime with 1 worker and with N workers, side by side."
+        "\vSKUA_STEAL=off in the environment turns stealing off, in the HTTP rows as well.\n"
+        "Exit status: 0 good, 1 a measurement failed, 2 usage, 69 nothing could be measured, 130 "
+        "interrupted.",
+        NULL,
+        NULL,
+        NULL,
+    };
+    cpu_set_t cpus;
+    *c = (struct bench_config){.pairs = 9, .seconds = 0.5, .workers = 1};
+    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
+        c->workers = CPU_COUNT(&cpus);
+    argp_program_version_hook = print_version;
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, c);
+}
+
+static bool is_wanted(const struct bench_config *c, const struct bench_row *row)
+{
+    for (int i = 0; i < c->pattern_count; i++)
+        for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL; f++)
+            if (fnmatch(c->pattern[i], row->figure[f].name, 0) == 0)
+                return true;
+    return c->pattern_count == 0;
+}
+
+static void progress(const struct bench_config *c, const struct bench_row *row, int round,
+                     int workers)
+{
+    if (!c->quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[Kround %d/%d: %s, %d worker%s", round + 1, c->pairs,
+                row->figure[0].name, workers, workers == 1 ? "" : "s");
+}
+
+static void on_interrupt(int signo)
+{
+    (void)signo;
+    is_interrupted = 1;
+}
+
+/* One pair; false when a measurement failed. */
+static bool measure_pair(const struct bench_config *c, const struct bench_row *row, int round,
+                         struct result *results)
+{
+    static struct bench_sample s[SIDES];
+    int sides = c->workers > 1 ? SIDES : 1;
+    bool is_good = true;
+    for (int i = 0; i < sides; i++) {
+        int side = sides == SIDES ? (i + round) % SIDES : 0;
+        int workers = side == 0 ? 1 : c->workers;
+        s[side].is_good = false;
+        if (is_interrupted)
+            continue;
+        progress(c, row, round, workers);
+        bench_measure(c, row, workers, &s[side]);
+        if (!s[side].is_good) {
+            fprintf(stderr, "\nskua-bench: %s, %d workers: %s\n", row->figure[0].name, workers,
+                    s[side].error);
+            is_good = false;
+        }
+    }
+    for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL; f++)
+        report_add(&results[f], f, s);
+    return is_good;
+}
+
+static bool is_any_wanted(const struct bench_config *c)
+{
+    for (int i = 0; i < bench_row_count; i++)
+        if (is_wanted(c, &bench_rows[i]))
+            return true;
+    return false;
+}
+
+/* The rows asked for that can run here, one result a figure. */
+static int plan(const struct bench_config *c, struct result *results)
+{
+    char path[4096];
+    int count = 0;
+    bool has_server = bench_http_path(path, sizeof path);
+    for (int i = 0; i < bench_row_count; i++) {
+        const struct bench_row *row = &bench_rows[i];
+        if (!is_wanted(c, row))
+            continue;
+        if (row->is_http && !has_server) {
+            fprintf(stderr,
+                    "skua-bench: %s left out: no example server 'http' beside this program\n",
+                    row->figure[0].name);
+            continue;
+        }
+        for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL && count < RESULTS_MAX;
+             f++) {
+            struct result *r = &results[count++];
+            r->row = row;
+            r->figure = &row->figure[f];
+            r->side_count = c->workers > 1 ? SIDES : 1;
+            r->side[0].workers = 1;
+            r->side[1].workers = c->workers;
+        }
+    }
+    return count;
+}
+
+static bool
+write_file(const char *path, const struct bench_config *c, const struct result *results, int count,
+           void (*write)(FILE *, const struct bench_config *, const struct result *, int))
+{
+    FILE *f = path != NULL ? fopen(path, "w") : NULL;
+    if (f != NULL) {
+        write(f, c, results, count);
+        fclose(f);
+    } else if (path != NULL) {
+        fprintf(stderr, "skua-bench: %s cannot be written\n", path);
+    }
+    return path == NULL || f != NULL;
+}
+
+static void list_rows(void)
+{
+    for (int i = 0; i < bench_row_count; i++)
+        for (int f = 0; f < FIGURES_MAX && bench_rows[i].figure[f].name != NULL; f++)
+            printf("%-16s %-6s %s\n", bench_rows[i].figure[f].name, bench_rows[i].unit,
+                   bench_rows[i].figure[f].about);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_config config;
+    parse(&config, argc, argv);
+    if (config.list) {
+        list_rows();
+        return 0;
+    }
+    if (!is_any_wanted(&config)) {
+        fprintf(stderr, "skua-bench: no row has that name (--list shows them)\n");
+        return 2;
+    }
+    struct result *results = calloc(RESULTS_MAX, sizeof *results);
+    int count = results != NULL ? plan(&config, results) : 0;
+    if (count == 0) {
+        fprintf(stderr, "skua-bench: nothing could be measured\n");
+        free(results);
+        return EXIT_UNAVAILABLE;
+    }
+    sigaction(
+        SIGINT,
+        &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART},
+        NULL);
+    bool is_good = true;
+    for (int round = 0; round < config.pairs && !is_interrupted; round++)
+        for (int i = 0; i < count && !is_interrupted; i++)
+            if (i == 0 || results[i].row != results[i - 1].row)
+                is_good = measure_pair(&config, results[i].row, round, &results[i]) && is_good;
+    if (!config.quiet && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+    report_table(stdout, &config, results, count);
+    is_good = write_file(config.json, &config, results, count, report_json) && is_good;
+    is_good = write_file(config.svg, &config, results, count, report_svg) && is_good;
+    free(results);
+    if (is_interrupted)
+        return 130;
+    return is_good ? 0 : 1;
+}

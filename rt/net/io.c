@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 8: net. Waiting for descriptors. */
+#include "net/io.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "base/sys.h"
+#include "sched/queues.h"
+#include "sched/wait.h"
+
+/* --- enter and leave --- */
+
+static void leave(struct rt_io *io)
+{
+    io->inside = false;
+    if (RT_LIKELY(!rt_fd_leave(io->rec)))
+        return;
+    struct rt_fifo out = { 0 };
+    SKUA_IGNORE(rt_fd_finish_close(io->rec, &out)); /* who asked for it has returned */
+    rt_ready_batch(&out);
+}
+
+int rt_io_begin(struct rt_io *io, int fd, double timeout)
+{
+    if (RT_UNLIKELY(!rt_current()))
+        return -EPERM;
+    if (RT_UNLIKELY(isnan(timeout)))
+        return -EINVAL;
+    int r = rt_fd_enter(fd, &io->rec, &io->generation);
+    if (RT_UNLIKELY(r < 0))
+        return r;
+    io->fd = fd;
+    io->timeout = timeout;
+    io->owned = r == 1;
+    io->seen = 0;
+    io->has_deadline = io->waited = false;
+    io->inside = true;
+    return 0;
+}
+
+ssize_t rt_io_end(struct rt_io *io, ssize_t r)
+{
+    if (io->inside)
+        leave(io);
+    if (!io->waited)
+        rt_spend_budget(rt_self(), true);
+    return r;
+}
+
+void rt_io_pause(struct rt_io *io)
+{
+    if (io->inside)
+        leave(io);
+}
+
+int rt_io_resume(struct rt_io *io)
+{
+    io->inside = io->inside || rt_fd_resume(io->rec, io->generation);
+    return io->inside ? 0 : -EBADF;
+}
+
+/* --- wait --- */
+
+static bool has_dir(unsigned events, enum rt_dir dir)
+{
+    return dir == RT_DIR_OUT ? (events & POLLOUT) != 0 : (events & ~(unsigned)POLLOUT) != 0;
+}
+
+static void take_back(struct rt_io *io, unsigned events, uint64_t name)
+{
+    if (!io->owned) {
+        rt_fd_unwait_foreign(io->rec, name);
+        return;
+    }
+    for (int dir = 0; dir < RT_DIRS; dir++)
+        if (has_dir(events, (enum rt_dir)dir))
+            rt_fd_unwait(io->rec, (enum rt_dir)dir, name);
+}
+
+/* The poll events of one bit each are the same numbers as the epoll events. */
+static int leave_name(struct rt_io *io, unsigned events, uint64_t name, struct rt_poller *poller)
+{
+    if (!io->owned)
+        return rt_fd_wait_foreign(io->rec, events, name, poller);
+    int r = 0;
+    for (int dir = 0; r == 0 && dir < RT_DIRS; dir++)
+        if (has_dir(events, (enum rt_dir)dir))
+            r = rt_fd_wait(io->rec, (enum rt_dir)dir, name, poller);
+    return r;
+}
+
+/* A claimer that was faster than the failure has the say. */
+static int give_up(struct rt_io *io, unsigned events, uint64_t name, int r)
+{
+    take_back(io, events, name);
+    int claimed = rt_wait_abandon(name);
+    if (claimed < 0)
+        return claimed;
+    if (claimed == EBADF)
+        return -EBADF;
+    return r < 0 ? r : 0;
+}
+
+int rt_io_wait(struct rt_io *io, unsigned events)
+{
+    struct rt_worker *w = rt_self();
+    uint64_t          name;
+    if (io->timeout <= 0)
+        return -ETIMEDOUT;
+    int r = io->has_deadline ? 0 : rt_deadline(w, io->timeout, &io->deadline);
+    if (r < 0)
+        return r;
+    io->has_deadline = true;
+    r = rt_wait_begin(w, &name);
+    if (r < 0)
+        return r;
+    r = leave_name(io, events, name, &w->poller);
+    if (r == 0)
+        r = rt_wait_timer(w, io->deadline);
+    if (r != 0)
+        return give_up(io, events, name, r);
+    io->waited = true;
+    leave(io);
+    r = rt_wait_park();
+    rt_wait_timer_end(r);
+    take_back(io, events, name);
+    if (r != 0)
+        return r < 0 ? r : -r;
+    if (rt_io_resume(io) < 0)
+        return -EBADF;
+    if (io->owned)
+        rt_fd_settle(io->rec, &rt_self()->poller);
+    return 0;
+}
+
+/* --- poll --- */
+
+static uint32_t clear_tokens(struct rt_io *io, unsigned events)
+{
+    uint32_t seen;
+    for (int dir = 0; dir < RT_DIRS; dir++)
+        if (has_dir(events, (enum rt_dir)dir))
+            SKUA_IGNORE(rt_fd_try(io->rec, (enum rt_dir)dir, &seen));
+    return rt_load_sc(&io->rec->tick); /* pairs: FD-TICK <- rt_fd_kick */
+}
+
+static void note_drained(struct rt_io *io, unsigned events)
+{
+    for (int dir = 0; dir < RT_DIRS; dir++)
+        if (has_dir(events, (enum rt_dir)dir))
+            rt_fd_drained(io->rec, (enum rt_dir)dir, io->seen);
+}
+
+int rt_io_poll(struct rt_io *io, unsigned events)
+{
+    for (;;) {
+        if (io->owned)
+            io->seen = clear_tokens(io, events);
+        int r = rt_sys_poll1(io->fd, (short)events, 0);
+        if (r != 0)
+            return r > 0 && (r & POLLNVAL) ? -EBADF : r;
+        if (io->owned)
+            note_drained(io, events);
+        r = rt_io_wait(io, events);
+        if (r == -EPERM)
+            return (int)(events & (POLLIN | POLLOUT));
+        if (r < 0)
+            return r;
+    }
+}

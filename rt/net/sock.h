@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 8: net. Accepting, for skua_accept and skua_serve. */
+#ifndef RT_NET_SOCK_H
+#define RT_NET_SOCK_H
+
+#include "net/io.h"
+
+enum { RT_ACCEPT_RETRIES = 64 }; /* errors in a row that are one connection's and not the listener's */
+
+/* One accept4; the connection is owned. Its descriptor, or -errno: -EAGAIN for nobody there. */
+int rt_sock_accept(struct rt_io *io, uint32_t *ret_generation);
+/* The error belongs to the connection that was taken: take the next. */
+bool rt_sock_is_transient(int err);
+/* Out of something that comes back: wait a little. */
+bool rt_sock_is_shortage(int err);
+/* Closes what was adopted with this generation, if it still is that. */
+void rt_sock_drop(int fd, uint32_t generation);
+
+#endif
