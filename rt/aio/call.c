@@ -30,6 +30,8 @@ _Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
+    /* relaxed: nobody else has the object, and its next life takes it for granted */
+    rt_store_relaxed(&((struct skua_task *)(void *)c)->cold, NULL);
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
