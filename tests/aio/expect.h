@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of this folder share. cmocka's asserts jump, which may not leave the stack of a task
- * or a thread: there EXPECT only writes down, and assert_all_held looks on the test's own stack. */
+/* What the tests of this folder share. cmocka's asserts jump, which may not leave the stack of a
+ * task or a thread: there EXPECT only writes down, and assert_all_held looks on the test's own. */
 #ifndef TESTS_AIO_EXPECT_H
 #define TESTS_AIO_EXPECT_H
 

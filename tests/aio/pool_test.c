@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
+#include "aio/pool.h"
 #include "base/mem.h"
 #include "base/sys.h"
 
@@ -229,6 +229,31 @@ static void test_pool_runtimes_come_and_go_nothing_is_left(void **state)
     assert_all_held();
 }
 
+/* --- a waiter that cannot suspend --- */
+
+static void *block_main(void *arg)
+{
+    for (int i = 0; i < 200; i++) {
+        int err = 0;
+        skua_fn fn = i % 2 ? crowd : note_order;
+        struct rt_job *job = rt_job_new(rt_self()->rt, fn, NULL, rt_current(), NULL, &err);
+        EXPECT_INT(rt_job_submit(job), 0);
+        rt_job_block(job);
+        EXPECT_INT(rt_job_withdraw(job), RT_JOB_DONE);
+        EXPECT(!rt_job_set_name(job, 1));
+        rt_job_release(job);
+        rt_store_relaxed(&calls, 0); /* relaxed: one after the other */
+    }
+    return NULL;
+}
+
+static void test_pool_blocked_waiter_is_woken(void **state)
+{
+    reset();
+    assert_int_equal(skua_run(block_main, NULL, .workers = 1, .blocking_threads = 3), 0);
+    assert_all_held();
+}
+
 /* --- the end of the runtime --- */
 
 static skua_task *handles[100];
@@ -412,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_pool_no_thread_to_be_had_is_an_error_without_threads_only),
         cmocka_unit_test(test_pool_no_memory_is_an_ordinary_error),
         cmocka_unit_test(test_pool_runtimes_come_and_go_nothing_is_left),
+        cmocka_unit_test(test_pool_blocked_waiter_is_woken),
         cmocka_unit_test(test_pool_shutdown_with_queued_jobs_cancels_them),
         cmocka_unit_test(test_pool_shutdown_asks_running_jobs_by_their_token),
         cmocka_unit_test(test_pool_virtual_time_waits_for_jobs_and_no_longer),

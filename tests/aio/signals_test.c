@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: signals sent to the process reach the handlers of the loops that asked and one waiting task,
- * none is lost between two waits, and the dispositions come back. Method: kill(getpid()). */
+/* Goal: signals sent to the process reach the handlers of the loops that asked and one waiting
+ * task, none is lost between two waits, and the dispositions come back. Method: kill(getpid()). */
 #include "expect.h"
 
 #include <errno.h>

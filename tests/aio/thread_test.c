@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: to_thread and spawn_thread give what the function gave, refuse what they cannot do, and are
- * cancelled as they say: never started, waited for, or left. Method: functions that wait at gates or
- * for a token, and thousands of calls whose cancel and end race. */
+/* Goal: to_thread and spawn_thread give what the function gave, refuse what they cannot do, and
+ * are cancelled as they say: never started, waited for, or left. Method: functions that wait at
+ * gates or for a token, and thousands of calls whose cancel and end race. */
 #include "expect.h"
 
 #include <errno.h>
@@ -102,6 +102,23 @@ static void *copy_main(void *arg)
 static void test_thread_copy_is_what_the_function_gets(void **state)
 {
     run_everywhere(copy_main, 0);
+}
+
+static void *errno_main(void *arg)
+{
+    errno = 77; /* the first call makes the pool */
+    EXPECT_INT(skua_to_thread(give_back, NULL, NULL), 0);
+    EXPECT_INT(errno, 77);
+    skua_task *t = skua_spawn_thread(give_back, NULL);
+    EXPECT_INT(errno, 77);
+    EXPECT_INT(skua_join(t, NULL), 0);
+    EXPECT_INT(errno, 77);
+    return NULL;
+}
+
+static void test_thread_calls_leave_errno_alone(void **state)
+{
+    run_everywhere(errno_main, 0);
 }
 
 /* --- what is refused --- */
@@ -392,7 +409,8 @@ static void *call_spin(void *arg)
 static void *race_main(void *arg)
 {
     for (int i = 0; i < ROUNDS; i++) {
-        skua_task *t = i % 2 ? skua_go(call_spin, NUM(i % 512)) : skua_spawn(call_spin, NUM(i % 512));
+        void *n = NUM(i % 512);
+        skua_task *t = i % 2 ? skua_go(call_spin, n) : skua_spawn(call_spin, n);
         for (int k = 0; k < i % 4; k++)
             SKUA_IGNORE(skua_yield());
         if (i % 3)
@@ -411,7 +429,8 @@ static void *race_handle_main(void *arg)
 {
     static skua_token token; /* outlives every function */
     for (int i = 0; i < ROUNDS; i++) {
-        skua_task *t = skua_spawn_thread(spin_a_little, NUM(i % 512), .token = i % 2 ? &token : NULL);
+        skua_token *asked = i % 2 ? &token : NULL;
+        skua_task *t = skua_spawn_thread(spin_a_little, NUM(i % 512), .token = asked);
         if (i % 3)
             SKUA_IGNORE(skua_sleep(i % 7 * 5e-6));
         bool did = skua_cancel(t, NULL);
@@ -470,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thread_values_and_errors_come_back),
         cmocka_unit_test(test_thread_copy_is_what_the_function_gets),
+        cmocka_unit_test(test_thread_calls_leave_errno_alone),
         cmocka_unit_test(test_thread_refuses_what_it_cannot_do),
         cmocka_unit_test(test_thread_token_says_whether_it_was_set),
         cmocka_unit_test(test_thread_cancelled_in_the_queue_never_starts),
