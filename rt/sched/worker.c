@@ -71,6 +71,7 @@ static void set_current(struct rt_worker *w, struct skua_task *t)
     w->cur = t;
     w->in_group = t ? t->group : NULL;
     w->budget = RT_BUDGET;
+    w->pushed = 0;
     rt_store_relaxed(&w->running_id, t ? t->id : 0); /* relaxed: for the watch's report */
 }
 
@@ -187,7 +188,7 @@ static void mark_inline(struct rt_stack *stack)
         f->parent->target = f->child;
         rt_ww_inline_enter(&f->parent->wait);
         /* a cancel that came while the child ran is passed on now that the child waits */
-        if (rt_ww_drop_cancel(&f->parent->wait) && !rt_cancel(f->child))
+        if (rt_ww_drop_cancel(&f->parent->wait) && !rt_cancel_pass(f->parent, f->child))
             rt_cancel_pend(f->parent);
     }
 }
@@ -243,12 +244,14 @@ bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
     struct rt_stack  *stack = w->stack;
     struct rt_inline  frame = { .up = stack->inl, .parent = parent, .child = child };
     uint32_t          budget = w->budget;
+    uint32_t          pushed = w->pushed;
     stack->inl = &frame;
     run_body(w, child);
     stack->inl = frame.up;
     w = rt_self();
     set_current(w, parent);
     w->budget = budget;
+    w->pushed = frame.marked ? 0 : pushed;
     if (RT_LIKELY(!frame.marked))
         return true;
     struct rt_backoff b = RT_BACKOFF_INIT;

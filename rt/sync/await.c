@@ -85,7 +85,7 @@ static int pass_on(struct rt_worker *w, struct skua_task *t)
 {
     if (!rt_ww_drop_cancel(&w->cur->wait))
         return 0;
-    if (!rt_cancel(t))
+    if (!rt_cancel_pass(w->cur, t))
         return rt_delivered(w->cur);
     if (rt_task_is_done(t) && w->cur->group)
         return rt_wait_turn(w); /* a future ends at once; its waiter still queues up */
@@ -106,11 +106,11 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     if (!rt_waiter_add(t, &waiter))
         return rt_wait_abandon(name);
     if (!me->group)
-        w->dive++; /* a fresh child at the bottom of the own deque goes first */
+        rt_dive_for(w, t, w->pushed > 1 ? w->pushed : 1); /* those spawned behind t lie in the way */
     r = rt_wait_park_passing(&late);
     if (r == -ECANCELED) {
         (void)rt_waiter_remove(t, &waiter);
-        return rt_cancel(t) ? 1 : rt_delivered(me);
+        return rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
     }
     return late ? rt_delivered(me) : 0;
 }
