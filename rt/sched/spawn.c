@@ -109,6 +109,7 @@ static void submit(struct rt_worker *w, struct skua_task *t)
 {
     struct skua_group *g = t->group;
     if (!g && w) {
+        w->pushed++;
         rt_ready_child(w, t);
     } else if (!g || w == g->worker) {
         if (g)
