@@ -345,7 +345,7 @@ static int check(int fd, const struct skua_serve_opts *opts, struct rt_io *io)
         return r;
     if (!io->owned) {
         r = rt_sys_fcntl_getfl(fd);
-        r = r < 0 ? r : -EINVAL;
+        r = r < 0 ? r : -EINVAL; /* somebody else's, unless it is nobody's */
     }
     if (opts && opts->group && opts->group->worker->rt != rt_self()->rt)
         r = -EINVAL;
