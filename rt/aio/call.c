@@ -5,7 +5,9 @@
  * handle names nothing, and nobody has to release it.
  */
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -30,8 +32,7 @@ _Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
-    /* relaxed: nobody else has the object, and its next life takes it for granted */
-    rt_store_relaxed(&((struct skua_task *)(void *)c)->cold, NULL);
+    memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
@@ -106,9 +107,12 @@ skua_handle skua_call_later(double delay, skua_cb cb, void *arg)
 {
     struct rt_worker *w = rt_self();
     uint64_t          ns;
-    if (!cb || !w || !w->in_group || rt_ns_from_seconds(delay, &ns) < 0)
+    if (!cb || !w || !w->in_group || rt_ns_from_seconds(fabs(delay), &ns) < 0)
         return (skua_handle){ 0 };
-    return call_at(w, rt_ns_add(rt_timers_read_clock(&w->timers), ns), cb, arg);
+    uint64_t now = rt_timers_read_clock(&w->timers);
+    if (delay < 0) /* in the past: before those that are due now */
+        return call_at(w, now > ns ? now - ns : 0, cb, arg);
+    return call_at(w, rt_ns_add(now, ns), cb, arg);
 }
 
 skua_handle skua_call_at(double when, skua_cb cb, void *arg)

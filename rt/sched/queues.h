@@ -13,6 +13,8 @@ void rt_ready(struct skua_task *t);
 void rt_ready_batch(struct rt_fifo *batch);
 /* Any thread. A step takes its turn in its home. */
 void rt_post_step(struct rt_step *step);
+/* The same from a waiter's fire: keeps the order of the waiters where the home is on this thread, through `out`. */
+void rt_fire_step(struct rt_step *step, struct rt_fifo *out);
 /* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. */
 void rt_post_pinned(struct skua_group *g, uintptr_t item);
 /* A fresh free task spawned by the task that runs on w: bottom of the deque. */

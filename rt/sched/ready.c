@@ -139,6 +139,14 @@ void rt_post_step(struct rt_step *step)
     rt_post_pinned(step->home, rt_item(&step->link, RT_TAG_STEP));
 }
 
+void rt_fire_step(struct rt_step *step, struct rt_fifo *out)
+{
+    if (step->home->worker == rt_self())
+        rt_fifo_push(out, rt_item(&step->link, RT_TAG_STEP));
+    else
+        rt_post_step(step);
+}
+
 static void unpost(struct skua_group *g, uintptr_t item)
 {
     rt_absorb_pinned(g->worker);
@@ -174,7 +182,10 @@ void rt_ready_batch(struct rt_fifo *batch)
 {
     uintptr_t item;
     while ((item = rt_fifo_pop(batch)) != 0) {
-        RT_ASSERT(rt_item_tag(item) == RT_TAG_TASK);
-        rt_ready(rt_container_of(rt_item_link(item), struct skua_task, run));
+        struct rt_link *link = rt_item_link(item);
+        if (rt_item_tag(item) == RT_TAG_STEP)
+            rt_post_step(rt_container_of(link, struct rt_step, link));
+        else
+            rt_ready(rt_container_of(link, struct skua_task, run));
     }
 }

@@ -110,7 +110,7 @@ static inline enum rt_claim rt_ww_claim(struct rt_waitword *w, uint64_t ticket, 
         enum rt_phase phase = rt_ww_phase(old);
         if (rt_ww_ticket(old) != ticket || (phase != RT_PHASE_ARMED && phase != RT_PHASE_PARKED))
             return RT_CLAIM_STALE;
-        uint64_t now = ticket | ((uint64_t)value << RT_WW_VALUE_BIT) | RT_PHASE_RUNNING;
+        uint64_t now = ticket | ((uint64_t)value << RT_WW_VALUE_BIT) | (old & RT_WW_CANCEL) | RT_PHASE_RUNNING;
         if (rt_cas_acq_rel(&w->bits, &old, now)) /* pairs: WAIT <- rt_ww_park, WAKE -> rt_ww_finish */
             return phase == RT_PHASE_ARMED ? RT_CLAIM_NOTHING : RT_CLAIM_SUBMIT;
     }
