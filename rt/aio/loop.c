@@ -214,10 +214,13 @@ void skua_loop_stop(skua_loop *loop)
         rt_runtime_leave(w->rt);
         return;
     }
-    if (rt_xchg_acq_rel(&loop->stop, 1)) /* pairs: STOP <- run_stop */
+    if (!rt_group_visit(loop)) /* it may be closed as soon as it has stopped */
         return;
-    loop->stopper = (struct rt_step){ .run = run_stop, .home = loop };
-    rt_post_step(&loop->stopper);
+    if (!rt_xchg_acq_rel(&loop->stop, 1)) { /* pairs: STOP <- run_stop */
+        loop->stopper = (struct rt_step){ .run = run_stop, .home = loop };
+        rt_post_step(&loop->stopper);
+    }
+    rt_group_leave(loop);
 }
 
 int skua_loop_close(skua_loop *loop)

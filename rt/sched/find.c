@@ -79,6 +79,12 @@ static bool own_mail(struct rt_worker *w)
     return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox);
 }
 
+/* A callback that ran after the deque was looked at may have put something there. */
+static bool own_tasks(struct rt_worker *w)
+{
+    return rt_deque_newest(&w->deque) != 0 || rt_load_relaxed(&w->next) != 0; /* relaxed: own writes */
+}
+
 static struct skua_task *search(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
@@ -119,6 +125,7 @@ static int64_t park_timeout(struct rt_worker *w)
 static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
+    bool           searched = w->searching;
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);
@@ -131,6 +138,8 @@ static void park(struct rt_worker *w)
     }
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = true;
+    else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
+        w->searching = rt_idle_search(&w->rt->idle);
     w->looked = w->tick;
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
     rt_dispatch(w, &batch);
@@ -153,7 +162,7 @@ struct skua_task *rt_find(struct rt_worker *w)
             found(w);
             return t;
         }
-        if (w->ring_head || w->leaving)
+        if (w->ring_head || w->leaving || own_tasks(w))
             continue;
         if (own_mail(w) || rt_inject_length(&w->rt->inject) > 0) {
             rt_look_around(w);

@@ -332,7 +332,7 @@ uint64_t rt_runtime_alive(struct rt_runtime *rt)
 void rt_runtime_note_change(struct rt_runtime *rt)
 {
     (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
-    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt->snapshot)
+    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot)) /* relaxed: see cancel_all */
         ask_leave(rt->workers[0]);
 }
 
@@ -348,7 +348,7 @@ static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
 
 static void cancel_all(struct rt_runtime *rt)
 {
-    rt->snapshot = total_spawned(rt);
+    rt_store_relaxed(&rt->snapshot, total_spawned(rt)); /* relaxed: a stale view looks once more */
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
@@ -367,6 +367,18 @@ static void name_stubborn(struct rt_runtime *rt)
             rt_log("%s (spawned at %s) did not end when it was cancelled", rt_task_name(t),
                    t->where ? t->where : "an unknown place");
     }
+}
+
+/* From here on plain threads are refused. Those inside leave soon, they never block; what they started is counted
+ * when this returns. */
+static void refuse_visitors(struct rt_runtime *rt)
+{
+    (void)rt_xchg_sc(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
+    rt_lock(&rt->lock);
+    for (struct skua_group *g = rt->groups; g; g = g->sibling)
+        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
+            SKUA_IGNORE(rt_sys_sched_yield());
+    rt_unlock(&rt->lock);
 }
 
 struct drain_end {
@@ -388,7 +400,7 @@ int rt_runtime_drain(struct rt_runtime *rt)
     uint64_t         limit;
     int              r = 0;
     end.timer.step = (struct rt_step){ .run = run_drain_end, .home = rt->main_group };
-    rt_store_release(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
+    refuse_visitors(rt);
     if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 && limit != RT_NEVER) {
         struct rt_timers *ts = &rt->workers[0]->timers;
         r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP, rt_ns_add(rt_timers_read_clock(ts), limit));
@@ -438,16 +450,6 @@ void rt_group_leave(struct skua_group *g)
     (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
 }
 
-/* New ones are refused by now; those inside leave soon, they never block. */
-static void wait_for_visitors(struct rt_runtime *rt)
-{
-    (void)rt_xchg_sc(&rt->phase, RT_CLOSED);
-    for (struct skua_group *g = rt->groups; g; g = g->sibling) {
-        (void)rt_xchg_sc(&g->closed, 1);
-        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
-            SKUA_IGNORE(rt_sys_sched_yield());
-    }
-}
 
 static void free_groups(struct rt_runtime *rt)
 {
@@ -464,7 +466,7 @@ void rt_runtime_free(struct rt_runtime *rt)
 {
     if (rt->pool_stop)
         rt->pool_stop(rt);
-    wait_for_visitors(rt);
+    rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
     rt_watch_stop(rt);
     rt_signals_end(rt);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the record of a descriptor loses no event, believes no late one, and ends every wait that it is told of.
- * Method: records driven step by step, in the orders that matter; task objects stand in for waiting tasks. */
+/* Goal: the record of a descriptor loses no event, believes no late one, and ends every wait that
+ * it is told of. Method: records driven step by step, in the orders that matter; task objects stand
+ * in for waiting tasks. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,15 +24,25 @@
 
 struct waiter {
     struct skua_task *t;
-    uint64_t          name;
+    uint64_t name;
 };
 
 static struct waiter arm(void)
 {
-    uint32_t      slot;
-    struct waiter w = { .t = rt_slab_get(NULL, &slot) };
+    uint32_t slot;
+    struct waiter w = {.t = rt_slab_get(NULL, &slot)};
     assert_non_null(w.t);
     w.name = rt_wait_name(w.t, rt_ww_arm_pinned(&w.t->wait));
+    return w;
+}
+
+/* As if it had not left its stack yet: who claims it does not queue it, so it is free for use at
+ * once. */
+static struct waiter arm_on_stack(void)
+{
+    struct waiter w = arm();
+    assert_int_equal(rt_ww_claim(&w.t->wait, rt_ww_ticket(w.name), 0), RT_CLAIM_SUBMIT);
+    w.name = rt_wait_name(w.t, rt_ww_arm(&w.t->wait));
     return w;
 }
 
@@ -39,7 +50,7 @@ static struct waiter arm(void)
 static int outcome(struct waiter w)
 {
     uint64_t word = rt_load_acquire(&w.t->wait.bits);
-    int      r = rt_ww_phase(word) == RT_PHASE_RUNNING ? (int)rt_ww_value(word) : -1;
+    int r = rt_ww_phase(word) == RT_PHASE_RUNNING ? (int)rt_ww_value(word) : -1;
     (void)rt_ww_claim(&w.t->wait, rt_ww_ticket(w.name), 0);
     rt_slab_put(NULL, w.t);
     return r;
@@ -49,18 +60,19 @@ static int outcome(struct waiter w)
 
 struct pair {
     struct rt_poller poller;
-    struct rt_fd    *rec;
-    uint32_t         generation;
-    uint32_t         seen;
-    int              fds[2];
-    struct rt_fifo   out;
+    struct rt_fd *rec;
+    uint32_t generation;
+    uint32_t seen;
+    int fds[2];
+    struct rt_fifo out;
 };
 
 static struct pair *new_pair(bool owned)
 {
     struct pair *p = calloc(1, sizeof *p);
     assert_int_equal(rt_poller_init(&p->poller), 0);
-    assert_int_equal(rt_sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->fds), 0);
+    assert_int_equal(
+        rt_sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->fds), 0);
     if (owned)
         assert_int_equal(rt_fd_adopt(p->fds[0]), 0);
     assert_int_equal(rt_fd_enter(p->fds[0], &p->rec, &p->generation), owned);
@@ -144,11 +156,12 @@ static void test_fd_an_event_between_mark_and_wait(void **state)
     free_pair(p);
 }
 
-/* Two tasks on one direction: the other one clears the token of the event that this one has to see. */
+/* Two tasks on one direction: the other one clears the token of the event that this one has to see.
+ */
 static void test_fd_an_event_whose_token_another_task_took(void **state)
 {
     struct pair *p = new_pair(true);
-    uint32_t     other;
+    uint32_t other;
     (void)state;
     try_in_vain(p);
     rt_fd_kick(p->rec, RT_DIR_IN, &p->out);
@@ -176,7 +189,7 @@ static void test_fd_the_first_registration_reports_what_is_there(void **state)
 
 static void test_fd_one_name_for_each_direction(void **state)
 {
-    struct pair  *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct waiter a = arm();
     struct waiter b = arm();
     (void)state;
@@ -193,7 +206,7 @@ static void test_fd_one_name_for_each_direction(void **state)
 
 static void test_fd_an_event_after_the_wait_was_given_up(void **state)
 {
-    struct pair  *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct waiter w = arm();
     (void)state;
     try_in_vain(p);
@@ -212,7 +225,7 @@ static void test_fd_an_event_after_the_wait_was_given_up(void **state)
 
 static void test_fd_a_hangup_reaches_both_directions(void **state)
 {
-    struct pair  *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct waiter in = arm();
     struct waiter out = arm();
     (void)state;
@@ -232,19 +245,19 @@ static void test_fd_a_hangup_reaches_both_directions(void **state)
 
 static void test_fd_short_reads_mean_drained_on_plain_tcp_only(void **state)
 {
-    static const uint32_t odd[] = { EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLPRI };
-    struct pair          *p = new_pair(true);
+    static const uint32_t odd[] = {EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLPRI};
+    struct pair *p = new_pair(true);
     (void)state;
     assert_true(rt_fd_try(p->rec, RT_DIR_IN, &p->seen));
     rt_fd_short_read(p->rec, p->seen);
     assert_true(rt_fd_try(p->rec, RT_DIR_IN, &p->seen)); /* a unix socket */
     free_pair(p);
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        struct rt_fd  *rec;
-        uint32_t       generation;
-        uint32_t       seen;
-        struct rt_fifo out = { 0 };
-        int            fd = rt_sys_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct rt_fd *rec;
+        uint32_t generation;
+        uint32_t seen;
+        struct rt_fifo out = {0};
+        int fd = rt_sys_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         assert_int_equal(rt_fd_adopt(fd), 0);
         assert_int_equal(rt_fd_enter(fd, &rec, &generation), 1);
         assert_int_equal(rec->kind, RT_FD_TCP);
@@ -264,15 +277,16 @@ static void test_fd_short_reads_mean_drained_on_plain_tcp_only(void **state)
 
 static void test_fd_a_late_event_is_dropped(void **state)
 {
-    struct pair  *p = new_pair(true);
-    uint64_t      late = (uint64_t)p->generation << 32 | (uint32_t)p->fds[0];
+    struct pair *p = new_pair(true);
+    uint64_t late = (uint64_t)p->generation << 32 | (uint32_t)p->fds[0];
     struct waiter w = arm();
     (void)state;
     assert_false(rt_fd_leave(p->rec));
     assert_int_equal(rt_fd_close(p->fds[0], &p->out), 0);
     assert_int_equal(rt_sys_close(p->fds[1]), 0);
     int old = p->fds[0];
-    assert_int_equal(rt_sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->fds), 0);
+    assert_int_equal(
+        rt_sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->fds), 0);
     assert_int_equal(p->fds[0], old);
     assert_int_equal(rt_fd_adopt(p->fds[0]), 0);
     assert_int_equal(rt_fd_enter(p->fds[0], &p->rec, &p->generation), 1);
@@ -302,7 +316,7 @@ static void test_fd_generations_wrap(void **state)
 
 static void test_fd_close_claims_and_refuses(void **state)
 {
-    struct pair  *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct waiter w = arm();
     (void)state;
     try_in_vain(p);
@@ -321,10 +335,10 @@ static void test_fd_close_claims_and_refuses(void **state)
 
 static void test_fd_the_last_to_leave_closes(void **state)
 {
-    struct pair  *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct waiter w = arm();
     struct rt_fd *rec;
-    uint32_t      generation;
+    uint32_t generation;
     (void)state;
     assert_int_equal(rt_fd_enter(p->fds[0], &rec, &generation), 1); /* two are inside */
     try_in_vain(p);
@@ -345,9 +359,9 @@ static void test_fd_the_last_to_leave_closes(void **state)
 
 static void test_fd_a_fresh_number_forgets_its_past(void **state)
 {
-    struct pair   *p = new_pair(true);
-    struct waiter  w = arm();
-    uint32_t       generation;
+    struct pair *p = new_pair(true);
+    struct waiter w = arm();
+    uint32_t generation;
     (void)state;
     try_in_vain(p);
     rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
@@ -366,10 +380,10 @@ static void test_fd_a_fresh_number_forgets_its_past(void **state)
 
 static void test_fd_moves_after_many_strange_wakes(void **state)
 {
-    struct pair      *p = new_pair(true);
-    struct rt_poller  other;
-    struct waiter     w = arm();
-    struct rt_fifo    out = { 0 };
+    struct pair *p = new_pair(true);
+    struct rt_poller other;
+    struct waiter w = arm();
+    struct rt_fifo out = {0};
     (void)state;
     assert_int_equal(rt_poller_init(&other), 0);
     try_in_vain(p);
@@ -396,9 +410,9 @@ static void test_fd_moves_after_many_strange_wakes(void **state)
 
 static void test_fd_stays_where_it_is_when_it_cannot_move(void **state)
 {
-    struct pair     *p = new_pair(true);
+    struct pair *p = new_pair(true);
     struct rt_poller other;
-    struct waiter    w = arm();
+    struct waiter w = arm();
     (void)state;
     assert_int_equal(rt_poller_init(&other), 0);
     try_in_vain(p);
@@ -420,7 +434,7 @@ static void test_fd_stays_where_it_is_when_it_cannot_move(void **state)
 
 static void test_fd_foreign_is_registered_only_while_waited_for(void **state)
 {
-    struct pair  *p = new_pair(false);
+    struct pair *p = new_pair(false);
     struct waiter in = arm();
     struct waiter busy = arm();
     (void)state;
@@ -440,7 +454,7 @@ static void test_fd_foreign_is_registered_only_while_waited_for(void **state)
 
 static void test_fd_foreign_directions_do_not_disarm_each_other(void **state)
 {
-    struct pair  *p = new_pair(false);
+    struct pair *p = new_pair(false);
     struct waiter in = arm();
     struct waiter out = arm();
     (void)state;
@@ -459,7 +473,7 @@ static void test_fd_foreign_directions_do_not_disarm_each_other(void **state)
 
 static void test_fd_foreign_failure_leaves_nothing(void **state)
 {
-    struct pair  *p = new_pair(false);
+    struct pair *p = new_pair(false);
     struct waiter in = arm();
     (void)state;
     rt_fault_arm(RT_SYS_EPOLL_CTL, 1, ENOSPC);
@@ -475,9 +489,9 @@ static void test_fd_foreign_failure_leaves_nothing(void **state)
 
 static void test_fd_numbers_that_are_none(void **state)
 {
-    struct rt_fd  *rec;
-    uint32_t       generation;
-    struct rt_fifo out = { 0 };
+    struct rt_fd *rec;
+    uint32_t generation;
+    struct rt_fifo out = {0};
     (void)state;
     assert_int_equal(rt_fd_enter(-1, &rec, &generation), -EBADF);
     assert_int_equal(rt_fd_enter(INT32_MAX, &rec, &generation), -EBADF);
@@ -494,36 +508,38 @@ enum { ROUNDS = 20000 };
 
 struct race {
     RT_ATOMIC(struct rt_fd *) rec;
-    RT_ATOMIC(bool)           stop;
+    RT_ATOMIC(bool) stop;
 };
 
 static void *fire_for_ever(void *arg)
 {
-    struct race   *r = arg;
-    struct rt_fifo out = { 0 };
+    struct race *r = arg;
+    struct rt_fifo out = {0};
     while (!rt_load_acquire(&r->stop)) {
         struct rt_fd *rec = rt_load_acquire(&r->rec);
         if (rec)
-            rt_fd_fire((rt_load_acquire(&rec->use) >> 32) << 32 | (uint32_t)rec->fd, EPOLLIN | EPOLLOUT, &out);
+            rt_fd_fire((rt_load_acquire(&rec->use) >> 32) << 32 | (uint32_t)rec->fd,
+                       EPOLLIN | EPOLLOUT, &out);
     }
     return NULL;
 }
 
-/* Waits against events that come from another thread: every wait ends, and the event before it is never lost. */
+/* Waits against events that come from another thread: every wait ends, and the event before it is
+ * never lost. */
 static void test_fd_waits_against_events(void **state)
 {
     struct pair *p = new_pair(true);
-    struct race  r = { .stop = false };
-    pthread_t    thread;
-    unsigned     waited = 0;
+    struct race r = {.stop = false};
+    pthread_t thread;
+    unsigned waited = 0;
     (void)state;
     rt_store_release(&r.rec, p->rec);
     assert_int_equal(pthread_create(&thread, NULL, fire_for_ever, &r), 0);
     for (int i = 0; i < ROUNDS; i++) {
         if (rt_fd_try(p->rec, RT_DIR_IN, &p->seen))
             rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-        struct waiter w = arm();
-        int           how = rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller);
+        struct waiter w = arm_on_stack();
+        int how = rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller);
         assert_true(how == 0 || how == 1);
         if (how == 0) {
             waited++;

@@ -8,78 +8,61 @@
  * By hand, from the top of the tree:
  *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/idle_model.cpp
  *   /tmp/m
- * A mutant: add -DMUT_name; the program then has to fail.
- *
- * MUTANT: NO_LAST_LOOK    the sleeper does not look again after announcing itself (P3)
- * MUTANT: LOOK_FIRST      the sleeper looks before it announces itself
- * MUTANT: PARK_RELAXED    the announcement is not in the total order
- * MUTANT: PARK_SPLIT      two workers announce themselves and one bit is lost
- * MUTANT: PARK_SEARCHING  a searcher parks and still counts (P2)
- * MUTANT: PUSH_QUIET      the submitter's push is not in the total order (S1)
- * MUTANT: PICK_RELAXED    the submitter sees a stale `searching` or `parked` (S2, S3)
- * MUTANT: THIS_RELAXED    the poster sees a stale `parked`
- * MUTANT: SIZE_RELAXED    the sleeper's last look at a deque is not in the total order
- * MUTANT: PICK_KEEPS      a waker that lost the bit keeps counting as a searcher (S5)
- * MUTANT: PICK_GIVES_UP   a waker that lost the bit does not look again (S5)
- * MUTANT: PICK_SPLIT      two wakers clear one bit
- * MUTANT: THIS_GIVES_UP   as PICK_GIVES_UP, for a worker's own inbox
- * MUTANT: THIS_UNCOUNTED  a worker that was rung through its inbox does not count as searching
- * MUTANT: FOUND_NO_LOOK   the last searcher finds work and does not look for more
- * MUTANT: FOUND_RELAXED   leaving with work is not in the total order
- * MUTANT: LEAVE_RELAXED   leaving without work is not in the total order (P2)
- * MUTANT: NO_SEARCH_AGAIN a searcher that finds work of its own in its last look forgets the rest
- * (P5)
- * MUTANT: UNPARK_SPLIT    the sleeper and a waker both clear the bit
+ * A mutant is run by RT_MODEL_MUTANT=name /tmp/m; the program then has to fail.
  */
 #define RT_DEQUE_CAP   4
 #define RT_WORKERS_MAX 64
 
-#if defined(MUT_PARK_RELAXED)
-#define MODEL_MUTANT "rt_idle_park", "or_sc", MODEL_RELAXED
-#elif defined(MUT_PARK_SPLIT)
-#define MODEL_MUTANT "rt_idle_park", "or_sc", MODEL_SPLIT
-#elif defined(MUT_PARK_SEARCHING)
-#define MODEL_MUTANT "rt_idle_park", "sub_sc", MODEL_SKIP
-#elif defined(MUT_PICK_RELAXED)
-#define MODEL_MUTANT "rt_idle_pick", "load_sc", MODEL_RELAXED
-#elif defined(MUT_THIS_RELAXED)
-#define MODEL_MUTANT "rt_idle_pick_this", "load_sc", MODEL_RELAXED
-#define MODEL_SUITE "inbox"
-#elif defined(MUT_SIZE_RELAXED)
-#define MODEL_MUTANT "rt_deque_size", "load_sc", MODEL_RELAXED
-#elif defined(MUT_FOUND_RELAXED)
-#define MODEL_MUTANT "rt_idle_found", "sub_sc", MODEL_RELAXED
-#define MODEL_SUITE "pair"
-#elif defined(MUT_LEAVE_RELAXED)
-#define MODEL_MUTANT "rt_idle_park", "sub_sc", MODEL_RELAXED
-#elif defined(MUT_PICK_KEEPS)
-#define MODEL_MUTANT "rt_idle_pick", "sub_sc", MODEL_SKIP
-#elif defined(MUT_PICK_SPLIT)
-#define MODEL_MUTANT "rt_idle_pick", "and_sc", MODEL_SPLIT
-#elif defined(MUT_THIS_UNCOUNTED)
-#define MODEL_MUTANT "rt_idle_pick_this", "add_sc", MODEL_SKIP
-#define MODEL_SUITE "inbox"
-#elif defined(MUT_UNPARK_SPLIT)
-#define MODEL_MUTANT "rt_idle_unpark", "and_sc", MODEL_SPLIT
-#elif defined(MUT_FOUND_NO_LOOK)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#define MODEL_SUITE "pair"
-#elif defined(MUT_PICK_GIVES_UP) || defined(MUT_THIS_GIVES_UP) || defined(MUT_NO_SEARCH_AGAIN)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#define MODEL_SUITE "long"
-#elif defined(MUT_NO_LAST_LOOK) || defined(MUT_LOOK_FIRST) || defined(MUT_PUSH_QUIET)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#endif
-
 #include "model_main.h"
+
+static const model_mutant model_mutants[] = {
+    /* MUTANT: NO_LAST_LOOK: the sleeper does not look again after announcing itself (P3) */
+    { "NO_LAST_LOOK", "deque", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: LOOK_FIRST: the sleeper looks before it announces itself */
+    { "LOOK_FIRST", "deque", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: PARK_RELAXED: the announcement is not in the total order */
+    { "PARK_RELAXED", "deque", "rt_idle_park", "or_sc", MODEL_RELAXED },
+    /* MUTANT: PARK_SPLIT: two workers announce themselves and one bit is lost */
+    { "PARK_SPLIT", "deque", "rt_idle_park", "or_sc", MODEL_SPLIT },
+    /* MUTANT: PARK_SEARCHING: a searcher parks and still counts (P2) */
+    { "PARK_SEARCHING", "deque", "rt_idle_park", "sub_sc", MODEL_SKIP },
+    /* MUTANT: PUSH_QUIET: the submitter's push is not in the total order (S1) */
+    { "PUSH_QUIET", "deque", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: PICK_RELAXED: the submitter sees a stale `searching` or `parked` (S2, S3) */
+    { "PICK_RELAXED", "deque", "rt_idle_pick", "load_sc", MODEL_RELAXED },
+    /* MUTANT: THIS_RELAXED: the poster sees a stale `parked` */
+    { "THIS_RELAXED", "inbox", "rt_idle_pick_this", "load_sc", MODEL_RELAXED },
+    /* MUTANT: SIZE_RELAXED: the sleeper's last look at a deque is not in the total order */
+    { "SIZE_RELAXED", "deque", "rt_deque_size", "load_sc", MODEL_RELAXED },
+    /* MUTANT: PICK_KEEPS: a waker that lost the bit keeps counting as a searcher (S5) */
+    { "PICK_KEEPS", "deque", "rt_idle_pick", "sub_sc", MODEL_SKIP },
+    /* MUTANT: PICK_GIVES_UP: a waker that lost the bit does not look again (S5) */
+    { "PICK_GIVES_UP", "long", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: PICK_SPLIT: two wakers clear one bit */
+    { "PICK_SPLIT", "deque", "rt_idle_pick", "and_sc", MODEL_SPLIT },
+    /* MUTANT: THIS_GIVES_UP: as PICK_GIVES_UP, for a worker's own inbox */
+    { "THIS_GIVES_UP", "long", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: THIS_UNCOUNTED: a worker that was rung through its inbox does not count as
+     * searching */
+    { "THIS_UNCOUNTED", "inbox", "rt_idle_pick_this", "add_sc", MODEL_SKIP },
+    /* MUTANT: FOUND_NO_LOOK: the last searcher finds work and does not look for more */
+    { "FOUND_NO_LOOK", "pair", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: FOUND_RELAXED: leaving with work is not in the total order */
+    { "FOUND_RELAXED", "pair", "rt_idle_found", "sub_sc", MODEL_RELAXED },
+    /* MUTANT: LEAVE_RELAXED: leaving without work is not in the total order (P2) */
+    { "LEAVE_RELAXED", "deque", "rt_idle_park", "sub_sc", MODEL_RELAXED },
+    /* MUTANT: NO_SEARCH_AGAIN: a searcher that finds work of its own in its last look forgets
+     * the rest (P5) */
+    { "NO_SEARCH_AGAIN", "long", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: UNPARK_SPLIT: the sleeper and a waker both clear the bit */
+    { "UNPARK_SPLIT", "deque", "rt_idle_unpark", "and_sc", MODEL_SPLIT },
+};
 
 #include "runq/deque.h"
 #include "runq/inbox.h"
 
 /* Everything is included by now, so the word has one use left: the way back to S2. */
-#ifdef MUT_PICK_GIVES_UP
-#define goto if (1) return -1; else goto
-#endif
+#define goto if (MODEL_IS("PICK_GIVES_UP")) return -1; else goto
 #include "sched/idle.h"
 #undef goto
 
@@ -189,24 +172,13 @@ struct idle_base {
     /* Returns whether the worker counts as searching after it. */
     bool park(unsigned me, bool searching)
     {
-#ifdef MUT_LOOK_FIRST
-        bool found = look(me);
+        bool early = MODEL_IS("LOOK_FIRST") && look(me);
         rt_idle_park(&idle, me, searching);
-#else
-        rt_idle_park(&idle, me, searching);
-        bool found = look(me);
-#endif
-#ifdef MUT_NO_LAST_LOOK
-        found = false;
-#endif
+        bool found = MODEL_IS("LOOK_FIRST") ? early : !MODEL_IS("NO_LAST_LOOK") && look(me);
         if (found || over) {
             if (up(me, false))
                 return true;
-#ifdef MUT_NO_SEARCH_AGAIN
-            return false;
-#else
-            return searching && rt_idle_search(&idle);
-#endif
+            return searching && !MODEL_IS("NO_SEARCH_AGAIN") && rt_idle_search(&idle);
         }
         WaitForSingleObject(bell[me], INFINITE);
         /* The bell may have been left over from the end: then the bit is still there. */
@@ -225,12 +197,9 @@ struct idle_base {
                     n = rt_deque_oldest(&busy) != 0;
             }
             if (n) {
-                if (searching && rt_idle_found(&idle)) {
-#ifndef MUT_FOUND_NO_LOOK
+                if (searching && rt_idle_found(&idle) && !MODEL_IS("FOUND_NO_LOOK"))
                     if (rt_deque_size(&busy))
                         ring(rt_idle_pick(&idle));
-#endif
-                }
                 searching = false;
                 if (stolen)
                     run_stolen();
@@ -247,30 +216,29 @@ struct idle_base {
 
     void submit()
     {
-#ifdef MUT_PUSH_QUIET
-        RL_ASSERT(rt_deque_push(&busy, 1));
-#else
-        RL_ASSERT(rt_deque_push_announced(&busy, 1));
-#endif
+        bool quiet = MODEL_IS("PUSH_QUIET");
+        RL_ASSERT(quiet ? rt_deque_push(&busy, 1) : rt_deque_push_announced(&busy, 1));
         ring(rt_idle_pick(&idle));
+    }
+
+    /* rt_idle_pick_this without its last line. */
+    int pick_this_gives_up(unsigned to)
+    {
+        uint64_t bit = (uint64_t)1 << to;
+        if (!(rt_load_sc(&idle.parked[0]) & bit))
+            return -1;
+        (void)rt_add_sc(&idle.searching, 1);
+        if (rt_and_sc(&idle.parked[0], ~bit) & bit)
+            return (int)to;
+        (void)rt_sub_sc(&idle.searching, 1);
+        return -1;
     }
 
     void send(unsigned to, int i)
     {
         if (!rt_inbox_push(&inbox[to], rt_item(&post[i], RT_TAG_TASK)))
             return;
-#ifdef MUT_THIS_GIVES_UP
-        uint64_t bit = (uint64_t)1 << to;
-        if (!(rt_load_sc(&idle.parked[0]) & bit))
-            return;
-        (void)rt_add_sc(&idle.searching, 1);
-        if (rt_and_sc(&idle.parked[0], ~bit) & bit)
-            ring((int)to);
-        else
-            (void)rt_sub_sc(&idle.searching, 1);
-#else
-        ring(rt_idle_pick_this(&idle, to));
-#endif
+        ring(MODEL_IS("THIS_GIVES_UP") ? pick_this_gives_up(to) : rt_idle_pick_this(&idle, to));
     }
 };
 
@@ -377,7 +345,7 @@ struct idle_long : rl::test_suite<idle_long, 4>, idle_base {
 
 int main(int argc, char **argv)
 {
-    model_begin(argc, argv, "idle");
+    MODEL_BEGIN(argc, argv, "idle");
     model_random<idle_deque>("deque", 200000);
     model_random<idle_inbox>("inbox", 100000);
     model_random<idle_pair>("pair", 150000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: addresses are read as written, and what is not one is refused without touching memory beyond it.
- * Method: tables; unix names around the limit. */
+/* Goal: addresses are read as written, and what is not one is refused without touching memory
+ * beyond it. Method: tables; unix names around the limit. */
 #include "net_support.h"
 
 #include "net/addr.h"
@@ -36,7 +36,7 @@ static void test_addr_reads_ip6(void **state)
 
 static void test_addr_reads_unix(void **state)
 {
-    struct rt_addr      a;
+    struct rt_addr a;
     struct sockaddr_un *sun = (struct sockaddr_un *)&a.sa;
     (void)state;
     assert_int_equal(rt_addr_parse("unix:/tmp/x", &a), 0);
@@ -51,8 +51,8 @@ static void test_addr_reads_unix(void **state)
 static void test_addr_checks_the_length_of_unix_names(void **state)
 {
     struct rt_addr a;
-    char           text[256];
-    const size_t   max = sizeof((struct sockaddr_un *)NULL)->sun_path;
+    char text[256];
+    const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path;
     (void)state;
     for (size_t n = 1; n < 240; n++) {
         memset(text, 'x', sizeof text);
@@ -67,11 +67,38 @@ static void test_addr_checks_the_length_of_unix_names(void **state)
 static void test_addr_refuses_what_is_none(void **state)
 {
     static const char *const texts[] = {
-        "", ":", ":80", "80", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
-        "127.0.0.1:+1", "127.0.0.1: 1", "127.0.0.1:1 ", "127.0.0.1:0x1", "127.0.0.1:99999999999999999999",
-        "127.0.0:1", "256.0.0.1:1", "127.0.0.1:1:1", "::1:80", "[::1]", "[::1]80", "[::1]:", "[::1", "[]:1",
-        "[::1]]:1", "[127.0.0.1]:1", "[fe80::1%]:1", "[fe80::1%x]:1", "[fe80::1%4294967296]:1", "unix:",
-        "unix:@", "UNIX:/x", "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1",
+        "",
+        ":",
+        ":80",
+        "80",
+        "localhost:80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:+1",
+        "127.0.0.1: 1",
+        "127.0.0.1:1 ",
+        "127.0.0.1:0x1",
+        "127.0.0.1:99999999999999999999",
+        "127.0.0:1",
+        "256.0.0.1:1",
+        "127.0.0.1:1:1",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "[::1]:",
+        "[::1",
+        "[]:1",
+        "[::1]]:1",
+        "[127.0.0.1]:1",
+        "[fe80::1%]:1",
+        "[fe80::1%x]:1",
+        "[fe80::1%4294967296]:1",
+        "unix:",
+        "unix:@",
+        "UNIX:/x",
+        "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1",
     };
     struct rt_addr a;
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: reading, writing and polling wait for what they shall wait for, end as promised, and leave nothing behind.
- * Method: TCP, unix, pipes and terminals on 1, 2 and 4 workers, pinned and free; capped transfers. */
+/* Goal: reading, writing and polling wait for what they shall wait for, end as promised, and leave
+ * nothing behind. Method: TCP, unix, pipes and terminals on 1, 2 and 4 workers, pinned and free;
+ * capped transfers. */
 #include "net_support.h"
 
 #include <signal.h>
@@ -15,7 +16,7 @@ static int pipe_fds(int fds[2], int flags)
 static void *check_arguments(void *arg)
 {
     char byte = 0;
-    int  fds[2];
+    int fds[2];
     (void)arg;
     unix_pair(fds);
     assert_int_equal(skua_read(-1, &byte, 1, 1.0), -EBADF);
@@ -119,8 +120,8 @@ enum { BULK = 4 << 20 };
 static void *drain_all(void *arg)
 {
     struct call *c = arg;
-    uint8_t      buf[5000];
-    ssize_t      n;
+    uint8_t buf[5000];
+    ssize_t n;
     c->r = 0;
     while ((n = skua_read(c->fd, buf, sizeof buf, 10.0)) > 0) {
         for (ssize_t i = 0; i < n; i++)
@@ -133,8 +134,8 @@ static void *drain_all(void *arg)
 
 static void bulk(const int fds[2], bool is_socket)
 {
-    uint8_t    *data = malloc(BULK);
-    struct call in = { .fd = fds[1] };
+    uint8_t *data = malloc(BULK);
+    struct call in = {.fd = fds[1]};
     for (size_t i = 0; i < BULK; i++)
         data[i] = (uint8_t)(i * 7 >> 3);
     skua_task *t = skua_spawn(drain_all, &in);
@@ -171,7 +172,8 @@ static void *check_bulk(void *arg)
     ends[0] = fds[1];
     ends[1] = fds[0];
     bulk(ends, false);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0); /* foreign, blocking */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds),
+                     0); /* foreign, blocking */
     bulk(fds, true);
     return NULL;
 }
@@ -186,10 +188,10 @@ static void test_io_writes_all_of_it_and_keeps_both_directions_apart(void **stat
 
 static void *check_timeouts(void *arg)
 {
-    int      fds[2];
-    char     byte;
-    char     big[1 << 13];
-    long     r;
+    int fds[2];
+    char byte;
+    char big[1 << 13];
+    long r;
     uint64_t before;
     (void)arg;
     memset(big, 0, sizeof big);
@@ -230,10 +232,10 @@ static void test_io_timeouts_end_waits_and_nothing_else(void **state)
 
 static void *check_close_wakes(void *arg)
 {
-    int         fds[2];
-    char        byte;
-    struct call in = { .buf = &byte, .n = 1, .timeout = FOREVER };
-    struct call both = { .n = POLLIN | POLLPRI, .timeout = FOREVER };
+    int fds[2];
+    char byte;
+    struct call in = {.buf = &byte, .n = 1, .timeout = FOREVER};
+    struct call both = {.n = POLLIN | POLLPRI, .timeout = FOREVER};
     (void)arg;
     tcp_pair(fds);
     in.fd = fds[0];
@@ -277,10 +279,10 @@ static void *close_in_thread(void *arg)
 
 static void *check_close_from_thread(void *arg)
 {
-    int         fds[2];
-    char        byte;
-    pthread_t   thread;
-    struct call closing = { 0 };
+    int fds[2];
+    char byte;
+    pthread_t thread;
+    struct call closing = {0};
     (void)arg;
     unix_pair(fds);
     closing.fd = fds[0];
@@ -300,9 +302,9 @@ static void test_io_close_from_a_plain_thread(void **state)
 
 static void *check_cancel(void *arg)
 {
-    int         fds[2];
-    char        byte;
-    struct call in = { .buf = &byte, .n = 1, .timeout = FOREVER };
+    int fds[2];
+    char byte;
+    struct call in = {.buf = &byte, .n = 1, .timeout = FOREVER};
     (void)arg;
     for (int foreign = 0; foreign < 2; foreign++) {
         unix_pair(fds);
@@ -331,9 +333,9 @@ static void test_io_cancel_ends_a_wait(void **state)
 
 static void *check_two_readers(void *arg)
 {
-    int         fds[2];
-    char        bytes[2];
-    struct call in = { .buf = bytes, .n = 1, .timeout = FOREVER };
+    int fds[2];
+    char bytes[2];
+    struct call in = {.buf = bytes, .n = 1, .timeout = FOREVER};
     (void)arg;
     for (int foreign = 0; foreign < 2; foreign++) {
         if (foreign)
@@ -362,11 +364,11 @@ static void test_io_one_waiter_for_each_direction(void **state)
 
 static void *check_foreign_directions(void *arg)
 {
-    int         fds[2];
-    char        big[4096];
-    char        byte;
-    struct call in = { .buf = &byte, .n = 1, .timeout = FOREVER };
-    struct call out = { .n = POLLOUT, .timeout = FOREVER };
+    int fds[2];
+    char big[4096];
+    char byte;
+    struct call in = {.buf = &byte, .n = 1, .timeout = FOREVER};
+    struct call out = {.n = POLLOUT, .timeout = FOREVER};
     (void)arg;
     memset(big, 'x', sizeof big);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
@@ -409,8 +411,9 @@ static void *check_terminal(void *arg)
         assert_int_equal(skua_read(master, buf, 10, 0.01), -ETIMEDOUT);
         memset(buf, 'f', sizeof buf);
         assert_int_equal(write(slave, buf, 200), 200);
-        assert_int_equal(close(slave), 0); /* hung up with data: short reads, all of it, then the error */
-        size_t  all = 0;
+        assert_int_equal(close(slave),
+                         0); /* hung up with data: short reads, all of it, then the error */
+        size_t all = 0;
         ssize_t n;
         while ((n = skua_read(master, buf, 150, 5.0)) > 0)
             all += (size_t)n;
@@ -431,7 +434,7 @@ static void *check_file(void *arg)
 {
     char buf[8];
     char name[] = "/tmp/skua-io-test-XXXXXX";
-    int  fd = mkstemp(name);
+    int fd = mkstemp(name);
     (void)arg;
     assert_true(fd >= 0);
     assert_int_equal(unlink(name), 0);
@@ -452,10 +455,10 @@ static void test_io_regular_files_are_always_ready(void **state)
 
 static void *check_reused_behind_our_back(void *arg)
 {
-    int         fds[2];
-    int         again[2];
-    char        byte;
-    struct call in = { .buf = &byte, .n = 1, .timeout = 0.03 };
+    int fds[2];
+    int again[2];
+    char byte;
+    struct call in = {.buf = &byte, .n = 1, .timeout = 0.03};
     (void)arg;
     unix_pair(fds);
     in.fd = fds[0];
@@ -498,7 +501,7 @@ static void *check_no_reader(void *arg)
 
 static void test_io_no_signal_for_a_missing_reader(void **state)
 {
-    int   status;
+    int status;
     pid_t child = fork();
     (void)state;
     if (child == 0) {

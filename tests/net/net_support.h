@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of sockets share: bodies that run as main of a runtime, and a count of descriptors. */
+/* What the tests of sockets share: bodies that run as main of a runtime, and a count of
+ * descriptors. */
 #ifndef TESTS_NET_NET_SUPPORT_H
 #define TESTS_NET_NET_SUPPORT_H
 
@@ -33,12 +34,12 @@
 #include "base/mem.h"
 #include "base/sys.h"
 
-#define UNUSED __attribute__((unused))
+#define UNUSED  __attribute__((unused))
 #define FOREVER INFINITY
 
 static UNUSED int open_fds(void)
 {
-    int  n = 0;
+    int n = 0;
     DIR *dir = opendir("/proc/self/fd");
     while (readdir(dir))
         n++;
@@ -69,14 +70,14 @@ static UNUSED int teardown_each(void **state)
 
 static UNUSED void run_with(skua_fn body, int workers, bool is_free)
 {
-    struct skua_run_opts opts = { .size = sizeof opts, .workers = workers, .free_main = is_free };
+    struct skua_run_opts opts = {.size = sizeof opts, .workers = workers, .free_main = is_free};
     assert_int_equal(skua_run_with(body, NULL, &opts), 0);
 }
 
 /* Pinned and free, on 1, 2 and 4 workers. */
 static UNUSED void run_all(skua_fn body)
 {
-    static const int workers[] = { 1, 2, 4 };
+    static const int workers[] = {1, 2, 4};
     for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
         run_with(body, workers[i], false);
         run_with(body, workers[i], true);
@@ -89,8 +90,8 @@ static UNUSED void run_all(skua_fn body)
 static UNUSED const char *address_of(int fd, char buf[64])
 {
     struct sockaddr_storage sa;
-    socklen_t               len = sizeof sa;
-    char                    host[INET6_ADDRSTRLEN];
+    socklen_t len = sizeof sa;
+    char host[INET6_ADDRSTRLEN];
     assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
     if (sa.ss_family == AF_INET6) {
         struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&sa;
@@ -98,7 +99,8 @@ static UNUSED const char *address_of(int fd, char buf[64])
                  ntohs(sin6->sin6_port));
     } else {
         struct sockaddr_in *sin = (struct sockaddr_in *)&sa;
-        snprintf(buf, 64, "%s:%d", inet_ntop(AF_INET, &sin->sin_addr, host, sizeof host), ntohs(sin->sin_port));
+        snprintf(buf, 64, "%s:%d", inet_ntop(AF_INET, &sin->sin_addr, host, sizeof host),
+                 ntohs(sin->sin_port));
     }
     return buf;
 }
@@ -107,7 +109,7 @@ static UNUSED const char *address_of(int fd, char buf[64])
 static UNUSED void tcp_pair(int fds[2])
 {
     char addr[64];
-    int  listener = skua_listen("127.0.0.1:0");
+    int listener = skua_listen("127.0.0.1:0");
     assert_true(listener >= 0);
     fds[0] = skua_connect(address_of(listener, addr), 5.0);
     assert_true(fds[0] >= 0);
@@ -132,11 +134,11 @@ static UNUSED void close_pair(const int fds[2])
 /* --- one call as a task of its own --- */
 
 struct call {
-    int    fd;
-    char  *buf;
+    int fd;
+    char *buf;
     size_t n;
     double timeout;
-    long   r;
+    long r;
 };
 
 static UNUSED void *read_call(void *arg)

@@ -6,21 +6,22 @@
 #include "base/atomic.h"
 
 struct shop {
-    int                 fd;
-    char                addr[64];
-    double              drain;
-    int                 max;
-    skua_group         *group;
-    skua_conn_fn        handler;
-    long                r;
-    RT_ATOMIC(int)      inside, most, ended, cancelled;
+    int fd;
+    char addr[64];
+    double drain;
+    int max;
+    skua_group *group;
+    skua_conn_fn handler;
+    long r;
+    RT_ATOMIC(int) inside, most, ended, cancelled;
     RT_ATOMIC(uint32_t) workers; /* bit of each worker that ran a handler */
 };
 
 static void *serve_call(void *arg)
 {
     struct shop *s = arg;
-    s->r = skua_serve(s->fd, s->handler, s, .max_connections = s->max, .drain = s->drain, .group = s->group);
+    s->r = skua_serve(s->fd, s->handler, s, .max_connections = s->max, .drain = s->drain,
+                      .group = s->group);
     return NULL;
 }
 
@@ -36,8 +37,8 @@ static void enter(struct shop *s)
 static void echo(int fd, void *arg)
 {
     struct shop *s = arg;
-    char         buf[256];
-    ssize_t      n;
+    char buf[256];
+    ssize_t n;
     enter(s);
     while ((n = skua_read(fd, buf, sizeof buf, 30.0)) > 0)
         if (skua_write(fd, buf, (size_t)n, 30.0) < 0)
@@ -81,7 +82,7 @@ static void talk(int fd, int rounds)
 static void *client(void *arg)
 {
     struct shop *s = arg;
-    int          fd = skua_connect(s->addr, 10.0);
+    int fd = skua_connect(s->addr, 10.0);
     assert_true(fd >= 0);
     talk(fd, 20);
     assert_int_equal(skua_close(fd), 0);
@@ -101,9 +102,9 @@ static void run_clients(struct shop *s, int n)
 
 static void *check_echo(void *arg)
 {
-    struct skua_stats stats = { .size = sizeof stats };
-    struct shop       s = { 0 };
-    uint64_t          accepted = 0;
+    struct skua_stats stats = {.size = sizeof stats};
+    struct shop s = {0};
+    uint64_t accepted = 0;
     (void)arg;
     assert_int_equal(skua_stats_get(&stats), 0);
     skua_task *t = open_shop(&s);
@@ -111,7 +112,7 @@ static void *check_echo(void *arg)
     close_shop(&s, t);
     assert_int_equal(rt_load_sc(&s.ended) + rt_load_sc(&s.cancelled), 200);
     for (int i = 0; i < stats.workers; i++) {
-        struct skua_worker_stats ws = { .size = sizeof ws };
+        struct skua_worker_stats ws = {.size = sizeof ws};
         assert_int_equal(skua_worker_stats_get(i, &ws), 0);
         accepted += ws.connections;
     }
@@ -128,8 +129,8 @@ static void test_serve_echoes(void **state)
 static void hold(int fd, void *arg)
 {
     struct shop *s = arg;
-    char         byte;
-    uint64_t     until = rt_clock_now() + 3 * RT_NS_PER_MS;
+    char byte;
+    uint64_t until = rt_clock_now() + 3 * RT_NS_PER_MS;
     enter(s);
     while (rt_clock_now() < until) {
     } /* busy, so that nobody runs what another worker was given */
@@ -139,9 +140,9 @@ static void hold(int fd, void *arg)
 
 static void *check_spread(void *arg)
 {
-    struct skua_stats stats = { .size = sizeof stats };
-    struct shop       s = { .handler = hold };
-    int               fds[32];
+    struct skua_stats stats = {.size = sizeof stats};
+    struct shop s = {.handler = hold};
+    int fds[32];
     (void)arg;
     assert_int_equal(skua_stats_get(&stats), 0);
     skua_task *t = open_shop(&s);
@@ -169,8 +170,8 @@ static void test_serve_spreads_over_all_workers(void **state)
 
 static void *check_group(void *arg)
 {
-    struct skua_stats stats = { .size = sizeof stats };
-    struct shop       s = { 0 };
+    struct skua_stats stats = {.size = sizeof stats};
+    struct shop s = {0};
     (void)arg;
     assert_int_equal(skua_stats_get(&stats), 0);
     s.group = skua_group_new(.worker = stats.workers); /* the last one */
@@ -191,7 +192,7 @@ static void test_serve_in_a_group(void **state)
 
 static void *check_limit(void *arg)
 {
-    struct shop s = { .max = 3 };
+    struct shop s = {.max = 3};
     (void)arg;
     skua_task *t = open_shop(&s);
     run_clients(&s, 60);
@@ -223,10 +224,10 @@ static void test_serve_keeps_its_limit(void **state)
 
 static void *check_close_at_limit(void *arg)
 {
-    struct shop s = { .max = 1 };
+    struct shop s = {.max = 1};
     (void)arg;
     skua_task *t = open_shop(&s);
-    int        a = skua_connect(s.addr, 5.0);
+    int a = skua_connect(s.addr, 5.0);
     talk(a, 1);
     int b = skua_connect(s.addr, 5.0);
     close_shop(&s, t);
@@ -245,10 +246,11 @@ static void test_serve_can_be_closed_at_its_limit(void **state)
 static void close_early(int fd, void *arg)
 {
     struct shop *s = arg;
-    char         byte;
+    char byte;
     enter(s);
     assert_int_equal(skua_read(fd, &byte, 1, 10.0), 1);
-    assert_int_equal(skua_close(fd), 0); /* its number may go to the next one before the handler returns */
+    assert_int_equal(skua_close(fd),
+                     0); /* its number may go to the next one before the handler returns */
     assert_int_equal(skua_sleep(0.01), 0);
     (void)rt_sub_sc(&s->inside, 1);
 }
@@ -256,8 +258,8 @@ static void close_early(int fd, void *arg)
 static void *short_visit(void *arg)
 {
     struct shop *s = arg;
-    char         byte;
-    int          fd = skua_connect(s->addr, 10.0);
+    char byte;
+    int fd = skua_connect(s->addr, 10.0);
     assert_true(fd >= 0);
     assert_int_equal(skua_sleep(0.005), 0);
     assert_int_equal(skua_write(fd, "x", 1, 5.0), 1);
@@ -268,8 +270,8 @@ static void *short_visit(void *arg)
 
 static void *check_close_early(void *arg)
 {
-    struct shop s = { .handler = close_early };
-    skua_task  *tasks[40];
+    struct shop s = {.handler = close_early};
+    skua_task *tasks[40];
     (void)arg;
     s.drain = FOREVER;
     skua_task *t = open_shop(&s);
@@ -293,11 +295,11 @@ static void test_serve_closes_what_is_still_its_own(void **state)
 
 static void *check_cancel(void *arg)
 {
-    struct shop s = { 0 };
-    char        byte;
+    struct shop s = {0};
+    char byte;
     (void)arg;
     skua_task *t = open_shop(&s);
-    int        fd = skua_connect(s.addr, 5.0);
+    int fd = skua_connect(s.addr, 5.0);
     talk(fd, 1);
     assert_true(skua_cancel(t, NULL));
     join(t);
@@ -317,11 +319,11 @@ static void test_serve_cancel_cancels_its_handlers(void **state)
 
 static void *check_drain(void *arg)
 {
-    struct shop s = { .drain = FOREVER };
-    struct shop cut = { .drain = 0.05 };
+    struct shop s = {.drain = FOREVER};
+    struct shop cut = {.drain = 0.05};
     (void)arg;
     skua_task *t = open_shop(&s);
-    int        fd = skua_connect(s.addr, 5.0);
+    int fd = skua_connect(s.addr, 5.0);
     talk(fd, 1);
     assert_int_equal(skua_close(s.fd), 0);
     assert_int_equal(skua_sleep(0.03), 0);
@@ -351,10 +353,10 @@ static void test_serve_drains(void **state)
 
 static void *check_second_cancel(void *arg)
 {
-    struct shop s = { .drain = FOREVER };
+    struct shop s = {.drain = FOREVER};
     (void)arg;
     skua_task *t = open_shop(&s);
-    int        fd = skua_connect(s.addr, 5.0);
+    int fd = skua_connect(s.addr, 5.0);
     talk(fd, 1);
     assert_true(skua_cancel(t, NULL));
     assert_int_equal(skua_sleep(0.02), 0);
@@ -382,7 +384,7 @@ static void *leave_open(void *arg)
 {
     static int fds[20];
     (void)arg;
-    left = (struct shop){ 0 };
+    left = (struct shop){0};
     skua_detach(open_shop(&left));
     for (int i = 0; i < 20; i++) {
         fds[i] = skua_connect(left.addr, 5.0);
@@ -408,9 +410,9 @@ static void test_serve_ends_with_the_runtime(void **state)
 
 static void *check_arguments(void *arg)
 {
-    const struct skua_serve_opts wrong_size = { .size = 1 };
-    int                          pipes[2];
-    int                          fds[2];
+    const struct skua_serve_opts wrong_size = {.size = 1};
+    int pipes[2];
+    int fds[2];
     (void)arg;
     int fd = skua_listen("127.0.0.1:0");
     assert_int_equal(skua_serve(fd, NULL, NULL), -EINVAL);
@@ -441,22 +443,22 @@ static void test_serve_refuses_bad_arguments(void **state)
 
 static void *check_transient_errors(void *arg)
 {
-    static const int errors[] = { ECONNABORTED, EPROTO, EMFILE, ENFILE, ENOBUFS, ENOMEM };
+    static const int errors[] = {ECONNABORTED, EPROTO, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     (void)arg;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-        struct shop s = { 0 };
-        skua_task  *t = open_shop(&s);
+        struct shop s = {0};
+        skua_task *t = open_shop(&s);
         rt_fault_arm(RT_SYS_ACCEPT4, 2, errors[i]);
         run_clients(&s, 10);
         assert_int_equal(rt_fault_hits(RT_SYS_ACCEPT4), 1);
         rt_fault_reset();
         close_shop(&s, t);
     }
-    struct shop s = { 0 };
-    skua_task  *t = open_shop(&s);
+    struct shop s = {0};
+    skua_task *t = open_shop(&s);
     let_others_wait();
     rt_fault_alloc_arm(1); /* no memory for a connection: it is closed, the server goes on */
-    int  fd = skua_connect(s.addr, 5.0);
+    int fd = skua_connect(s.addr, 5.0);
     char byte;
     assert_int_equal(skua_read(fd, &byte, 1, 5.0), 0);
     rt_fault_alloc_arm(0);
@@ -475,12 +477,12 @@ static void test_serve_goes_on_after_transient_errors(void **state)
 
 static void *check_scarce(void *arg)
 {
-    struct shop   s = { 0 };
+    struct shop s = {0};
     struct rlimit before;
     struct rlimit scarce;
-    int           fds[64];
-    int           spare[64];
-    int           n_spare = 0;
+    int fds[64];
+    int spare[64];
+    int n_spare = 0;
     (void)arg;
     skua_task *t = open_shop(&s);
     let_others_wait();
@@ -493,7 +495,7 @@ static void *check_scarce(void *arg)
     while (n_spare < 64 && (spare[n_spare] = dup(0)) >= 0)
         n_spare++; /* none left */
     struct sockaddr_in sa;
-    socklen_t          len = sizeof sa;
+    socklen_t len = sizeof sa;
     assert_int_equal(getsockname(s.fd, (struct sockaddr *)&sa, &len), 0);
     for (int i = 0; i < 4; i++) {
         assert_true(connect(fds[i], (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS);
@@ -503,7 +505,8 @@ static void *check_scarce(void *arg)
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
     assert_int_equal(skua_sleep(0.2), 0);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
-    double busy = (double)(cpu[1].tv_sec - cpu[0].tv_sec) + 1e-9 * (double)(cpu[1].tv_nsec - cpu[0].tv_nsec);
+    double busy =
+        (double)(cpu[1].tv_sec - cpu[0].tv_sec) + 1e-9 * (double)(cpu[1].tv_nsec - cpu[0].tv_nsec);
     assert_true(busy < 0.1); /* it does not spin */
     while (n_spare > 0)
         assert_int_equal(close(spare[--n_spare]), 0);

@@ -5,9 +5,9 @@
 
 static void *check_listen(void *arg)
 {
-    static const char *const bad[] = { "localhost:1", "127.0.0.1", "[::1]", "unix:", NULL };
-    const struct skua_listen_opts wrong_size = { .size = 1 };
-    char                     addr[64];
+    static const char *const bad[] = {"localhost:1", "127.0.0.1", "[::1]", "unix:", NULL};
+    const struct skua_listen_opts wrong_size = {.size = 1};
+    char addr[64];
     (void)arg;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(skua_listen(bad[i]), -EINVAL);
@@ -43,7 +43,7 @@ static void test_sock_listens(void **state)
 static void exchange(const char *addr, const char *where)
 {
     char byte = 0;
-    int  listener = skua_listen(addr);
+    int listener = skua_listen(addr);
     if (strchr(addr, '[') && listener < 0)
         return; /* no IPv6 here */
     assert_true(listener >= 0);
@@ -93,8 +93,8 @@ static void test_sock_families(void **state)
 
 static void *check_nodelay(void *arg)
 {
-    int       fds[2];
-    int       on = 0;
+    int fds[2];
+    int on = 0;
     socklen_t len = sizeof on;
     (void)arg;
     tcp_pair(fds);
@@ -115,10 +115,10 @@ static void test_sock_tcp_does_not_delay(void **state)
 
 static void *check_local(void *arg)
 {
-    char                    addr[64];
-    struct sockaddr_in      sa;
-    socklen_t               len = sizeof sa;
-    struct skua_connect_opts wrong_size = { .size = 1 };
+    char addr[64];
+    struct sockaddr_in sa;
+    socklen_t len = sizeof sa;
+    struct skua_connect_opts wrong_size = {.size = 1};
     (void)arg;
     int listener = skua_listen("127.0.0.1:0");
     assert_true(listener >= 0);
@@ -168,9 +168,9 @@ static void *connect_later(void *arg)
 
 static void *check_full_backlog(void *arg)
 {
-    char        name[64];
-    int         fds[32];
-    struct call late = { .buf = name };
+    char name[64];
+    int fds[32];
+    struct call late = {.buf = name};
     (void)arg;
     for (int is_unix = 0; is_unix < 2; is_unix++) {
         snprintf(name, sizeof name, "unix:@skua-full-%d", getpid());
@@ -205,9 +205,9 @@ static void test_sock_connect_times_out_at_a_full_backlog(void **state)
 
 static void *check_connect_cancel(void *arg)
 {
-    char        addr[64];
-    int         fds[32];
-    struct call late = { .buf = addr };
+    char addr[64];
+    int fds[32];
+    struct call late = {.buf = addr};
     (void)arg;
     int listener = skua_listen("127.0.0.1:0", .backlog = 1);
     int n = fill_backlog(address_of(listener, addr), fds, 32);
@@ -232,9 +232,9 @@ static void test_sock_connect_is_cancelled_and_closes(void **state)
 
 static void *check_accept_errors(void *arg)
 {
-    static const int transient[] = { ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH, EINTR };
-    static const int fatal[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL };
-    char             addr[64];
+    static const int transient[] = {ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH, EINTR};
+    static const int fatal[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL};
+    char addr[64];
     (void)arg;
     int listener = skua_listen("127.0.0.1:0");
     address_of(listener, addr);
@@ -275,9 +275,9 @@ static void test_sock_accept_errors(void **state)
 
 static void *check_accept_ends(void *arg)
 {
-    char        addr[64];
-    int         listener = skua_listen("127.0.0.1:0");
-    struct call in = { .fd = listener, .timeout = FOREVER };
+    char addr[64];
+    int listener = skua_listen("127.0.0.1:0");
+    struct call in = {.fd = listener, .timeout = FOREVER};
     (void)arg;
     address_of(listener, addr);
     skua_task *t = skua_spawn(accept_call, &in);
@@ -304,9 +304,9 @@ static void test_sock_accept_is_ended_by_cancel_and_close(void **state)
 
 static void *check_foreign_listener(void *arg)
 {
-    char               addr[64];
-    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct call        in = { .timeout = 5.0 };
+    char addr[64];
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct call in = {.timeout = 5.0};
     (void)arg;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
@@ -335,10 +335,11 @@ static void test_sock_accept_on_a_foreign_listener(void **state)
 
 static void *check_faults(void *arg)
 {
-    static const enum rt_sys_call calls[] = { RT_SYS_SOCKET, RT_SYS_BIND, RT_SYS_LISTEN, RT_SYS_SETSOCKOPT };
-    char                          addr[64];
-    char                          byte;
-    int                           fds[2];
+    static const enum rt_sys_call calls[] = {RT_SYS_SOCKET, RT_SYS_BIND, RT_SYS_LISTEN,
+                                             RT_SYS_SETSOCKOPT};
+    char addr[64];
+    char byte;
+    int fds[2];
     (void)arg;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         rt_fault_arm(calls[i], 1, ENOBUFS);
@@ -401,6 +402,35 @@ static void *check_table_memory(void *arg)
     return NULL;
 }
 
+/* No memory for the timer of a wait, or for whatever else it takes. */
+static void *check_wait_memory(void *arg)
+{
+    int fds[2];
+    char byte;
+    int failed = 0;
+    (void)arg;
+    unix_pair(fds);
+    for (uint64_t nth = 1; nth <= 4; nth++) {
+        rt_fault_alloc_arm(nth);
+        ssize_t r = skua_read(fds[0], &byte, 1, 0.01);
+        failed += rt_fault_alloc_hits() > 0;
+        assert_int_equal(r, rt_fault_alloc_hits() > 0 ? -ENOMEM : -ETIMEDOUT);
+        rt_fault_alloc_arm(0);
+        assert_int_equal(skua_write(fds[1], "m", 1, 1.0), 1);
+        assert_int_equal(skua_read(fds[0], &byte, 1, 1.0), 1);
+    }
+    assert_true(failed > 0);
+    close_pair(fds);
+    return NULL;
+}
+
+static void test_sock_no_memory_for_a_wait(void **state)
+{
+    (void)state;
+    run_with(check_wait_memory, 1, false);
+    run_with(check_wait_memory, 1, true);
+}
+
 static void test_sock_no_memory_for_the_table(void **state)
 {
     (void)state;
@@ -410,9 +440,9 @@ static void test_sock_no_memory_for_the_table(void **state)
 /* Numbers are used again at once: what waited on the old one never reaches the new. */
 static void *check_reuse(void *arg)
 {
-    int         fds[2];
-    char        byte = 0;
-    struct call in = { .buf = &byte, .n = 1, .timeout = FOREVER };
+    int fds[2];
+    char byte = 0;
+    struct call in = {.buf = &byte, .n = 1, .timeout = FOREVER};
     (void)arg;
     for (int i = 0; i < 60; i++) {
         unix_pair(fds);
@@ -453,6 +483,7 @@ int main(void)
         NET_TEST(test_sock_accept_on_a_foreign_listener),
         NET_TEST(test_sock_failures_leave_nothing_behind),
         NET_TEST(test_sock_no_memory_for_the_table),
+        NET_TEST(test_sock_no_memory_for_a_wait),
         NET_TEST(test_sock_numbers_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
