@@ -7,8 +7,11 @@
 
 enum {
     STEAL_MAX = 8,     /* entries that one thief takes at once */
-    SEARCH_ROUNDS = 24, /* rounds over all victims before a searcher parks: some microseconds, less than
-                          a third of what waking it would cost */
+    /* Rounds over all victims before a searcher parks. One that just ran out of work looks around and goes; one
+     * that was woken for work, which cost its waker more than all these rounds, looks longer. Spinning longer
+     * in the first case cost a server of short requests a quarter of its CPU. */
+    ROUNDS_IDLE = 2,
+    ROUNDS_WOKEN = 24,
 };
 
 /* --- stealing --- */
@@ -91,7 +94,9 @@ static struct skua_task *search(struct rt_worker *w)
     struct rt_backoff  b = RT_BACKOFF_INIT;
     for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++)
         w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
-    for (int round = 0; round < SEARCH_ROUNDS; round++) {
+    int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
+    w->woken = false;
+    for (int round = 0; round < rounds; round++) {
         struct skua_task *t = steal_round(w, 2);
         if (t)
             return t;
@@ -137,7 +142,7 @@ static void park(struct rt_worker *w)
         rt_watch_note_unpark(w->rt);
     }
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
-        w->searching = true;
+        w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
         w->searching = rt_idle_search(&w->rt->idle);
     w->looked = w->tick;
