@@ -37,7 +37,7 @@ static void *grow(void *arg)
 {
     const struct node *me = arg;
     struct node        child = { me->depth - 1, me->width, me->how };
-    skua_task         *t[8];
+    skua_task         *t[8] = { NULL };
     if (me->depth == 0) {
         (void)rt_add_relaxed(&leaves, 1);
         return NULL;
@@ -86,7 +86,7 @@ static void test_tree_many_workers_few_stacks(void **state)
 
 /* --- nobody starves --- */
 
-static RT_ATOMIC(int) oldest_started, started, spawners_done;
+static RT_ATOMIC(int) oldest_started, started;
 
 static void *oldest(void *arg)
 {
