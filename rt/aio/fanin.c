@@ -174,8 +174,8 @@ static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel, 
 int rt_fanin_wait(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
 {
     struct skua_task *me = rt_current();
-    if (!me->group) /* fresh children in the own deque go first, newest first */
-        rt_self()->dive += (uint32_t)f->n;
+    for (size_t i = 0; !me->group && i < f->n; i++)
+        rt_dive_for(rt_self(), f->tasks[i], 1);
     int r = wait_once(f, deadline, passes_cancel, false);
     if (r < 0 && rt_load_relaxed(&f->name) == 0) /* relaxed: own write; it never got so far as to link */
         return r;

@@ -118,9 +118,9 @@ static void start_anew(struct rt_fd *rec, struct rt_fifo *out)
 /* Raises the generation and sets the flags, whoever is inside staying counted. */
 static uint32_t own(struct rt_fd *rec, enum rt_fd_kind kind)
 {
-    rec->kind = (uint8_t)kind;
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
+    uint64_t old = rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_fd_leave, rt_fd_finish_close */
     uint64_t now;
+    rec->kind = (uint8_t)kind;
     do {
         uint64_t next = (uint64_t)(generation_of(old) + 1) << RT_FD_GEN_BIT;
         now = next | RT_FD_OWNED | (old & RT_FD_CALLS_MASK);

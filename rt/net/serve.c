@@ -340,8 +340,10 @@ static int check(int fd, const struct skua_serve_opts *opts, struct rt_io *io)
     int r = rt_io_begin(io, fd, HUGE_VAL);
     if (r < 0)
         return r;
-    if (!io->owned)
-        r = -EINVAL;
+    if (!io->owned) {
+        r = rt_sys_fcntl_getfl(fd);
+        r = r < 0 ? r : -EINVAL; /* somebody else's, unless it is nobody's */
+    }
     if (opts && opts->group && opts->group->worker->rt != rt_self()->rt)
         r = -EINVAL;
     return r < 0 ? (int)rt_io_end(io, r) : 0;

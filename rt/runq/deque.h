@@ -102,8 +102,8 @@ static inline uintptr_t rt_deque_take(struct rt_deque *d)
 /* Any thread: take the oldest entry. 0 = none there, or another thread was faster; look at the size. */
 static inline uintptr_t rt_deque_oldest(struct rt_deque *d)
 {
-    int64_t t = rt_load_sc(&d->top);
-    int64_t b = rt_load_sc(&d->bottom); /* pairs: DQBOT <- rt_deque_push, DQTAKE <- rt_deque_take */
+    int64_t t = rt_load_sc(&d->top);    /* pairs: DQTAKE <- rt_deque_take */
+    int64_t b = rt_load_sc(&d->bottom); /* pairs: DQBOT <- rt_deque_push */
     if (t >= b)
         return 0;
     uintptr_t x = rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]); /* relaxed: the CAS validates it */

@@ -94,6 +94,8 @@ static void rotate_ring(struct rt_worker *w, struct skua_group *g)
     g->in_ring = false;
     if (g->fifo.head || g->arrivals.head)
         rt_group_into_ring(w, g);
+    else if (RT_UNLIKELY(g->live == 0))
+        rt_group_check_dead(g); /* its last task ended while it still had a place in the ring */
 }
 
 /* Timers enter between batches only, by the time that this thread has seen: reading the clock for each batch

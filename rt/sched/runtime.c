@@ -189,7 +189,11 @@ static int check_options(const struct skua_run_opts *o)
 {
     if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX || o->blocking_threads < 0)
         return -EINVAL;
+    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
+        return -EINVAL;
     if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
+        return -EINVAL;
+    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
     return o->simulate ? -ENOTSUP : 0;
 }
@@ -204,6 +208,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
                                                : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
     rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size) : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;
+    rt_init(&rt->time.virtual_now, 1000 * RT_NS_PER_SEC); /* not 0: there is a past to ask for */
     int64_t stall = rt_env_int("SKUA_STALL_MS", 0, 3600000, rt->debug ? 100 : 0);
     rt->watch.stall_ns = stall ? (uint64_t)stall * RT_NS_PER_MS : RT_NEVER;
     rt_init(&rt->next_id, 1);

@@ -46,6 +46,15 @@ RT_MUST_USE int rt_deadline(struct rt_worker *w, double timeout, uint64_t *ret_d
  * I/O only. */
 void rt_spend_budget(struct rt_worker *w, bool is_io);
 
+/* A free task is about to wait for t. When t has not begun to run yet it probably lies at the bottom of the deque of
+ * w, and goes first, newest first. What waits itself, and what has no body, does not. */
+static inline void rt_dive_for(struct rt_worker *w, struct skua_task *t, uint32_t picks)
+{
+    uint64_t word = rt_load_relaxed(&t->wait.bits); /* relaxed: a hint */
+    if (!rt_task_is_future(t) && !t->group && rt_ww_phase(word) == RT_PHASE_RUNNING)
+        w->dive += picks;
+}
+
 /* A cancel is about to be reported to the body of t. Returns -ECANCELED. */
 int rt_delivered(struct skua_task *t);
 

@@ -71,6 +71,7 @@ static void set_current(struct rt_worker *w, struct skua_task *t)
     w->cur = t;
     w->in_group = t ? t->group : NULL;
     w->budget = RT_BUDGET;
+    w->pushed = 0;
     rt_store_relaxed(&w->running_id, t ? t->id : 0); /* relaxed: for the watch's report */
 }
 
@@ -243,12 +244,14 @@ bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
     struct rt_stack  *stack = w->stack;
     struct rt_inline  frame = { .up = stack->inl, .parent = parent, .child = child };
     uint32_t          budget = w->budget;
+    uint32_t          pushed = w->pushed;
     stack->inl = &frame;
     run_body(w, child);
     stack->inl = frame.up;
     w = rt_self();
     set_current(w, parent);
     w->budget = budget;
+    w->pushed = frame.marked ? 0 : pushed;
     if (RT_LIKELY(!frame.marked))
         return true;
     struct rt_backoff b = RT_BACKOFF_INIT;

@@ -78,6 +78,7 @@ struct rt_worker {
     uint32_t           dive;      /* picks that may still come from the bottom                  */
     uint32_t           dive_run;  /* picks that came from there in a row                        */
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
+    uint32_t           pushed;    /* free children spawned by the running task since it last waited */
     uint32_t           budget;    /* operations left to the running task                        */
     uint32_t           cancel_depth;
     uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */

@@ -106,7 +106,7 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     if (!rt_waiter_add(t, &waiter))
         return rt_wait_abandon(name);
     if (!me->group)
-        w->dive++; /* a fresh child at the bottom of the own deque goes first */
+        rt_dive_for(w, t, w->pushed > 1 ? w->pushed : 1); /* those spawned behind t lie in the way */
     r = rt_wait_park_passing(&late);
     if (r == -ECANCELED) {
         (void)rt_waiter_remove(t, &waiter);

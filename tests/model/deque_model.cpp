@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The deque of ready tasks (rt/runq/deque.h): every entry comes out exactly once, with what was written into
- * it before it was pushed; a full deque refuses.
+/* The deque of ready tasks (rt/runq/deque.h): every entry comes out exactly once, with what was
+ * written into it before it was pushed; a full deque refuses.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/deque_model.cpp -o /tmp/m && /tmp/m
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/deque_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: TAKE_RELAXED       the owner lowers bottom without the full order

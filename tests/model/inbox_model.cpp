@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The inbox of a worker (rt/runq/inbox.h): nothing is lost, each producer's items stay in order, what was
- * written into an item is visible to the taker, and when the taker sleeps after a look at an empty inbox,
- * exactly one producer has the duty to ring.
+/* The inbox of a worker (rt/runq/inbox.h): nothing is lost, each producer's items stay in order,
+ * what was written into an item is visible to the taker, and when the taker sleeps after a look at
+ * an empty inbox, exactly one producer has the duty to ring.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/inbox_model.cpp -o /tmp/m && /tmp/m
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/inbox_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: PUSH_RELAXED the item is not published
@@ -110,8 +112,8 @@ struct inbox_take : rl::test_suite<inbox_take, 3>, inbox_base {
     }
 };
 
-/* The taker sleeps when it finds nothing: announce, look a last time, block. A lost duty to ring is a
- * deadlock; a duty twice for one emptying of the inbox is an assertion. */
+/* The taker sleeps when it finds nothing: announce, look a last time, block. A lost duty to ring is
+ * a deadlock; a duty twice for one emptying of the inbox is an assertion. */
 struct inbox_sleep : rl::test_suite<inbox_sleep, 3>, inbox_base {
     rl::atomic<int> asleep;
     HANDLE          bell;

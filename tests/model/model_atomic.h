@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs of base/atomic.h over the Relacy model checker, for the protocol headers compiled as C++.
+/* The verbs of base/atomic.h over the Relacy model checker, for the protocol headers compiled as
+ * C++.
  *
  * A model may name one *mutant* before it includes a protocol header:
  *     #define MODEL_MUTANT "function", "verb", MODEL_RELAXED
- * Then that verb in that function does the wrong thing named last, and the checker has to object. So the
- * headers are mutated without being copied or touched.
+ * Then that verb in that function does the wrong thing named last, and the checker has to object.
+ * So the headers are mutated without being copied or touched.
  */
 #ifndef RT_MODEL_ATOMIC_H
 #define RT_MODEL_ATOMIC_H
@@ -61,7 +62,8 @@ static inline rl::memory_order model_store_order(rl::memory_order mo)
 }
 
 template <typename T>
-static inline T model_load(rl::atomic<T> *p, rl::memory_order mo, model_wrong wrong, rl::debug_info_param info)
+static inline T model_load(rl::atomic<T> *p, rl::memory_order mo, model_wrong wrong,
+                           rl::debug_info_param info)
 {
     T value = p->load(wrong == MODEL_RELAXED ? rl::mo_relaxed : mo, info);
     return wrong == MODEL_ONE_OFF ? value + 1 : wrong == MODEL_ZERO ? 0 : value;
@@ -92,8 +94,8 @@ template <typename T> static inline T model_apply(model_op op, T old, T v)
 }
 
 template <typename T, typename V>
-static inline T model_rmw(model_op op, rl::atomic<T> *p, V value, rl::memory_order mo, model_wrong wrong,
-                          rl::debug_info_param info)
+static inline T model_rmw(model_op op, rl::atomic<T> *p, V value, rl::memory_order mo,
+                          model_wrong wrong, rl::debug_info_param info)
 {
     T v = (T)value;
     if (wrong == MODEL_SPLIT || wrong == MODEL_SKIP) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What every model program shares: how its suites are run and reported.
  *
- * A suite runs `iterations` random schedules, the same ones each time, or every schedule with at most `bound` forced
- * switches. The count is multiplied by RT_MODEL_ITERS percent, or by the first argument: 100 is the default,
- * 1000 a long hunt. A failed suite prints Relacy's account of the schedule that broke it (a mutant only if
- * RT_MODEL_TRACE is set). A model that defines MODEL_SUITE for a mutant runs the suite of that name only.
+ * A suite runs `iterations` random schedules, the same ones each time, or every schedule with at
+ * most `bound` forced switches. The count is multiplied by RT_MODEL_ITERS percent, or by the first
+ * argument: 100 is the default, 1000 a long hunt. A failed suite prints Relacy's account of the
+ * schedule that broke it (a mutant only if RT_MODEL_TRACE is set). A model that defines MODEL_SUITE
+ * for a mutant runs the suite of that name only.
  */
 #ifndef RT_MODEL_MAIN_H
 #define RT_MODEL_MAIN_H
@@ -21,7 +22,8 @@
 /* Wherever the model needs "and then": a place where another thread may run. */
 #define MODEL_YIELD() rl::yield(1, $)
 
-/* Relacy's report, kept in place: it replaces operator new, so a growing string would not survive it. */
+/* Relacy's report, kept in place: it replaces operator new, so a growing string would not survive
+ * it. */
 struct model_text : std::streambuf {
     char text[1 << 18];
 
@@ -48,7 +50,8 @@ static inline void model_begin(int argc, char **argv, const char *program)
         model_percent = atof(env);
 }
 
-template <typename suite> static inline void model_search(const char *name, rl::test_params &p, const char *how)
+template <typename suite>
+static inline void model_search(const char *name, rl::test_params &p, const char *how)
 {
 #ifdef MODEL_SUITE
     if (strcmp(name, MODEL_SUITE))
@@ -60,7 +63,8 @@ template <typename suite> static inline void model_search(const char *name, rl::
     p.progress_stream = &text;
     p.execution_depth_limit = 4000;
     bool good = rl::simulate<suite>(p);
-    printf("%s %s: %llu %s schedules: %s\n", model_program, name, (unsigned long long)p.stop_iteration, how,
+    printf("%s %s: %llu %s schedules: %s\n", model_program, name,
+           (unsigned long long)p.stop_iteration, how,
            good ? "ok" : rl::test_result_str(p.test_result));
     if (good)
         return;
@@ -70,7 +74,7 @@ template <typename suite> static inline void model_search(const char *name, rl::
         puts(model_report.read());
     printf("%s: FAILED\n", model_program);
     fflush(stdout);
-    _exit(1); /* Relacy leaves a broken schedule's objects behind: nothing can be torn down after it */
+    _exit(1); /* a broken schedule leaves its objects behind: no tearing down after it */
 }
 
 template <typename suite> static inline void model_random(const char *name, double iterations)

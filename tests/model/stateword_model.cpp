@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The state word (rt/task/stateword.h). Three suites:
- *  waiters  a completer against waiters that link themselves, and one that takes itself off again: every waiter
- *           linked before DONE is fired once or took itself off, never both; whoever sees DONE sees the
- *           result; the last of the releases, and no other, frees the object, after everybody's last access;
+ *  waiters  a completer against waiters that link themselves, and one that takes itself off again:
+ *           every waiter linked before DONE is fired once or took itself off, never both; whoever
+ *           sees DONE sees the result; the last of the releases, and no other, frees the object,
+ *           after everybody's last access;
  *  future   two setters: one is chosen and its result is the one a reader sees;
  *  retain   somebody without a reference takes one only while the object is alive and not done.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/stateword_model.cpp -o /tmp/m && /tmp/m
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/stateword_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: COMPLETE_NO_LIST the completer does not look at the list
@@ -70,7 +73,7 @@
 
 struct stateword_base {
     struct rt_stateword s;
-    rl::var<int>        memory;  /* the object: read by everybody who uses it, written by who frees it */
+    rl::var<int>        memory;  /* the object: read by everybody who uses it, written to free it */
     rl::var<int>        result;
     rl::var<unsigned>   list;    /* a bit for each waiter; guarded by the lock */
     int                 linked[WAITERS];
@@ -242,8 +245,8 @@ struct stateword_future : rl::test_suite<stateword_future, 3>, stateword_base {
     }
 };
 
-/* The completer's own reference keeps the object until it is done, so whoever finds it not done finds it
- * alive. The fast path of a last release rests on this. */
+/* The completer's own reference keeps the object until it is done, so whoever finds it not done
+ * finds it alive. The fast path of a last release rests on this. */
 struct stateword_retain : rl::test_suite<stateword_retain, 3>, stateword_base {
     void before() { setup(2); }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The wait word (rt/task/waitword.h). Three suites:
- *  free    a task arms, leaves its stack, is resumed by whoever claims it, and arms again, with two claimers and a
- *          canceller: one winner for each ticket, never resumed twice, never before it left its stack, the
- *          resumed task sees the winner's value and what the winner wrote before, a late name fails, a cancel
- *          ends a wait or stays pending until the task takes it;
+ *  free    a task arms, leaves its stack, is resumed by whoever claims it, and arms again, with two
+ *          claimers and a canceller: one winner for each ticket, never resumed twice, never before
+ *          it left its stack, the resumed task sees the winner's value and what the winner wrote
+ *          before, a late name fails, a cancel ends a wait or stays pending until the task takes
+ *          it;
  *  pinned  the same with the store instead of the compare-and-swap, resumed by its own thread only;
- *  inline  a task waits for a child on its own stack: it never goes on while a canceller is at the child.
+ *  inline  a task waits for a child on its own stack: it never goes on while a canceller is at the
+ * child.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/waitword_model.cpp -o /tmp/m && /tmp/m
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/waitword_model.cpp
+ *   /tmp/m
  * A mutant: add -DMUT_name; the program then has to fail.
  *
  * MUTANT: CLAIM_SPLIT     two claimers win
@@ -84,7 +88,8 @@
 #define ROUNDS       2
 #define CANCEL_VALUE 9
 
-/* What every suite keeps about one task. Plain members are the judge's own notes, not part of the model. */
+/* What every suite keeps about one task. Plain members are the judge's own notes, not part of the
+ * model. */
 struct waitword_base {
     struct rt_waitword   w;
     rl::atomic<uint64_t> name;          /* the newest ticket, as a waker would have been told it */
@@ -239,7 +244,8 @@ struct waitword_free : rl::test_suite<waitword_free, 4>, waitword_base {
     }
 };
 
-/* Resumed by its own thread only, from a queue that two claimers push to; cancels come from that thread. */
+/* Resumed by its own thread only, from a queue that two claimers push to; cancels come from that
+ * thread. */
 struct waitword_pinned : rl::test_suite<waitword_pinned, 3>, waitword_base {
     rl::atomic<uint32_t> queued;
     uint32_t             seen;
@@ -281,7 +287,7 @@ struct waitword_pinned : rl::test_suite<waitword_pinned, 3>, waitword_base {
                 taken++;
                 mine = rt_ww_arm_pinned(&w);
             }
-            rt_store_relaxed(&name, mine); /* relaxed: the claim itself has to show what was armed */
+            rt_store_relaxed(&name, mine); /* relaxed: the claim has to show what was armed */
             if (i == ROUNDS)
                 own_cancel();
             for (int k = 0; k < 3 && rt_load_acquire(&queued) == seen; k++) {
@@ -388,9 +394,25 @@ struct waitword_inline : rl::test_suite<waitword_inline, 3>, waitword_base {
     }
 };
 
+/* The ticket after the last one is not 0, which would read as "a cancel is pending". */
+struct waitword_wrap : rl::test_suite<waitword_wrap, 1> {
+    struct rt_waitword w;
+
+    void before() { rt_init(&w.bits, RT_WW_TICKET); }
+
+    void thread(unsigned)
+    {
+        RL_ASSERT(rt_ww_arm(&w) == RT_WW_TICKET_ONE);
+        RL_ASSERT(rt_ww_claim(&w, RT_WW_TICKET_ONE, 1) == RT_CLAIM_NOTHING);
+        rt_init(&w.bits, RT_WW_TICKET);
+        RL_ASSERT(rt_ww_arm_pinned(&w) == RT_WW_TICKET_ONE);
+    }
+};
+
 int main(int argc, char **argv)
 {
     model_begin(argc, argv, "waitword");
+    model_random<waitword_wrap>("wrap", 1);
     model_random<waitword_free>("free", 1000000);
     model_random<waitword_pinned>("pinned", 500000);
     model_random<waitword_inline>("inline", 500000);
