@@ -35,7 +35,7 @@ static double quantile(const double *values, int n, double part)
 
 static double steal_pct(const struct series *s)
 {
-    return s->total_ticks > 0 ? 100 * s->steal_ticks / s->total_ticks : 0;
+    return s->total_s > 0 ? 100 * s->steal_s / s->total_s : 0;
 }
 
 static void add_sample(struct series *to, int figure, const struct bench_sample *s)
@@ -45,8 +45,8 @@ static void add_sample(struct series *to, int figure, const struct bench_sample 
     to->cores[to->n] = s->value[figure].cores;
     to->n++;
     to->rss_mb = s->rss_mb > to->rss_mb ? s->rss_mb : to->rss_mb;
-    to->steal_ticks += s->steal_ticks;
-    to->total_ticks += s->total_ticks;
+    to->steal_s += s->steal_s;
+    to->total_s += s->total_s;
     to->worker_count = s->worker_count;
     memcpy(to->worker, s->worker, sizeof to->worker);
 }
