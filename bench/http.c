@@ -41,7 +41,7 @@ static void become_server(int out, int workers)
     snprintf(count, sizeof count, "%d", workers);
     dup2(out, STDOUT_FILENO);
     if (bench_http_path(path, sizeof path))
-        execl(path, path, "--port", "0", "--workers", count, (char *)NULL);
+        execl(path, path, "--quiet", "--port", "0", "--workers", count, (char *)NULL);
     _exit(127);
 }
 

@@ -5,7 +5,6 @@
 
 #include <argp.h>
 #include <inttypes.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -190,27 +189,21 @@ static void handle(int fd, void *arg)
     leave_list(s, &c);
 }
 
-/* Ends the listening on SIGINT and SIGTERM. Ending the reading side of every connection wakes the
- * idle ones with an end of file; a request already received is still answered. */
-static void *stop_on_signal(void *arg)
+/* On SIGINT and SIGTERM. Ending the reading side of every connection wakes the idle ones with an
+ * end of file; a request already received is still answered. skua_serve ends with its socket. */
+static void stop(void *arg)
 {
     struct server *s = arg;
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    int signo = skua_signal_wait(&set, INFINITY);
-    if (signo < 0)
-        return skua_fail(signo);
+    if (atomic_load(&s->service.stopping))
+        return;
     if (!s->quiet)
-        fprintf(stderr, "%s: finishing %d connections\n", strsignal(signo), s->connections);
+        fprintf(stderr, "http: finishing %d connections\n", s->connections);
     pthread_mutex_lock(&s->lock);
     atomic_store(&s->service.stopping, true);
     for (struct http_conn *c = s->list; c; c = c->next)
         shutdown(c->fd, SHUT_RD);
     pthread_mutex_unlock(&s->lock);
     skua_close(s->fd);
-    return NULL;
 }
 
 static void print_stats(void)
@@ -251,22 +244,21 @@ static int listen_and_say(struct server *s)
 static void *serve(void *arg)
 {
     struct server *s = arg;
-    int r = listen_and_say(s);
+    int r = skua_add_signal_handler(SIGINT, stop, s);
+    if (r == 0)
+        r = skua_add_signal_handler(SIGTERM, stop, s);
+    if (r == 0)
+        r = listen_and_say(s);
     if (r < 0) {
         fprintf(stderr, "http: cannot listen on %s port %d: %s\n", s->listen, s->port,
                 strerror(-r));
         return skua_fail(r);
     }
-    skua_task *stopper = skua_spawn(stop_on_signal, s, .name = "stop_on_signal");
     r = skua_serve(s->fd, handle, s, .max_connections = s->max_connections + OVER_LIMIT,
                    .drain = s->drain);
-    bool stopped = atomic_load(&s->service.stopping);
-    if (!stopped)
-        skua_cancel(stopper, NULL);
-    SKUA_IGNORE(skua_join(stopper, NULL));  /* its outcome is in `stopping` */
     if (s->stats)
         print_stats();
-    return stopped ? NULL : skua_fail(r);
+    return atomic_load(&s->service.stopping) ? NULL : skua_fail(r);
 }
 
 enum { OPT_PORT = 'p', OPT_WORKERS = 'w', OPT_QUIET = 'q', OPT_LISTEN = 256, OPT_MAX, OPT_HEADER,
@@ -327,7 +319,7 @@ int main(int argc, char **argv)
         return 2;
     http_request_setup();
     int r = skua_run(serve, &s, .workers = s.workers);
-    if (r < 0)
+    if (r < 0 && s.fd >= 0)             /* not being able to listen has been told */
         fprintf(stderr, "http: %s\n", strerror(-r));
     return r < 0;
 }

@@ -19,7 +19,9 @@ static void answer(int fd, void *arg)
 
 static void *serve(void *arg)
 {
-    return skua_fail(skua_serve(*(int *)arg, answer, NULL, .drain = 5.0));
+    int fd = *(int *)arg;
+    print_address(fd);                          /* by now main waits for the signals */
+    return skua_fail(skua_serve(fd, answer, NULL, .drain = 5.0));
 }
 
 static void *main_task(void *address)
@@ -27,7 +29,6 @@ static void *main_task(void *address)
     int fd = skua_listen(address);
     if (fd < 0)
         return skua_failf(fd, "cannot listen on %s", (char *)address);
-    print_address(fd);
     skua_task *server = skua_spawn(serve, &fd, .name = "server");
 
     sigset_t set;

@@ -27,7 +27,8 @@ extern "C" {
  * Cancelling the caller cancels every task that is not done, waits for all of them, then gives
  * -ECANCELED, with SKUA_RETURN_ERRORS too. The same handle may stand in several slots. n = 0 is 0.
  * May suspend. From: task. Returns 0 or the number of failed tasks; a task's error; -ECANCELED;
- * -EINVAL (a NULL among the tasks: nothing is touched), -ENOMEM, -EPERM. asyncio: gather(). */
+ * -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK (the caller is among them),
+ * -ENOMEM, -EPERM. asyncio: gather(). */
 SKUA_API int skua_gather(skua_task *const *tasks, size_t n, void **results,
                          unsigned flags) SKUA_CHECKED;
 
@@ -50,8 +51,8 @@ SKUA_API int skua_wait(skua_task **tasks, size_t n, double timeout, enum skua_wh
  * the call may take longer than the timeout. A task that answers the cancellation with a value or
  * another error gives that instead. timeout <= 0: a task that is done gives its result, another
  * one is cancelled and waited for. Cancelling the caller cancels the task.
- * May suspend. From: task. Returns 0, -ETIMEDOUT, the task's error, -ECANCELED, -EINVAL, -EPERM.
- * asyncio: wait_for(). */
+ * May suspend. From: task. Returns 0, -ETIMEDOUT, the task's error, -ECANCELED, -EDEADLK (the
+ * caller itself), -EINVAL, -EPERM. asyncio: wait_for(). */
 SKUA_API int skua_wait_for(skua_task *task, double timeout, void **ret_result) SKUA_CHECKED;
 
 /* A future that ends as `task` ends. Cancelling it, or a task that awaits it, leaves `task`
@@ -68,8 +69,8 @@ typedef struct {
     uint64_t opaque[8];
 } skua_as_completed;
 
-/* Begins to iterate over n tasks in order of completion; the array is borrowed until _fini. The
- * timeout is for the whole iteration. Never suspends. From: task.
+/* Begins to iterate over n tasks in order of completion; their handles are borrowed until _fini,
+ * which must follow. The timeout is for the whole iteration. Never suspends. From: task.
  * Returns 0, -EINVAL, -ENOMEM, -EPERM. asyncio: as_completed(). */
 SKUA_API int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_t n,
                                     double timeout);
@@ -103,7 +104,7 @@ typedef struct {
 SKUA_API int skua_timeout_enter(skua_timeout *scope, double delay);
 
 /* Moves the limit to `when` on the clock of skua_loop_time() (INFINITY: none). Never suspends.
- * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already).
+ * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already), -EPERM.
  * asyncio: Timeout.reschedule(). */
 SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
 
@@ -113,8 +114,8 @@ SKUA_API bool skua_timeout_expired(const skua_timeout *scope);
 
 /* Leaves the scope. `err` is what the body ended with, and what is returned, except: -ECANCELED
  * becomes -ETIMEDOUT if this scope asked for it and nobody else did since it was entered. Takes
- * its own request back. Never suspends. From: the task inside the scope. asyncio:
- * Timeout.__aexit__. */
+ * its own request back. Never suspends. From: the task inside the scope.
+ * asyncio: Timeout.__aexit__. */
 SKUA_API int skua_timeout_exit(skua_timeout *scope, int err) SKUA_CHECKED;
 
 /* ---- pinned groups ---- */

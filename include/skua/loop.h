@@ -22,13 +22,14 @@ SKUA_API skua_loop *skua_loop_new_with(const struct skua_run_opts *opts);
 
 /* Runs the loop until the task is done and gives its result; borrows the handle. The loop can be
  * run again afterwards. Blocks the calling thread. From: the thread that made the loop, not
- * inside a task. Returns 0, the task's error, -EINTR when the loop was stopped first, -EPERM
- * (wrong thread or already running), -EINVAL. asyncio: loop.run_until_complete(). */
+ * inside a task. Returns 0, the task's error, -EAGAIN when the loop was stopped first, -EPERM
+ * inside a runtime, -EBUSY while it runs already, -ESHUTDOWN once closed, -EINVAL.
+ * asyncio: loop.run_until_complete(). */
 SKUA_API int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result);
 
 /* Runs the loop until skua_loop_stop(). Stopped before it starts: exactly one round. Blocks the
  * calling thread. From: the thread that made the loop, not inside a task. Returns 0, -EPERM,
- * -EINVAL. asyncio: loop.run_forever(). */
+ * -EBUSY, -ESHUTDOWN, -EINVAL. asyncio: loop.run_forever(). */
 SKUA_API int skua_loop_run_forever(skua_loop *loop);
 
 /* Makes the run call return after the callbacks and tasks that are ready now. Never suspends.
@@ -36,8 +37,9 @@ SKUA_API int skua_loop_run_forever(skua_loop *loop);
 SKUA_API void skua_loop_stop(skua_loop *loop);
 
 /* Cancels what is left, stops the runtime and frees the loop, as the end of skua_run() does.
- * Blocks the calling thread. From: the thread that made the loop. Returns 0, -EPERM while the
- * loop runs or on another thread, -EINVAL. asyncio: loop.close(). */
+ * Blocks the calling thread. From: the thread that made the loop. Closing again does nothing.
+ * Returns 0, -ETIMEDOUT when a task did not end within .shutdown_timeout, -EPERM inside a runtime,
+ * -EBUSY while the loop runs, -EINVAL. asyncio: loop.close(). */
 SKUA_API int skua_loop_close(skua_loop *loop);
 
 /* The loop on which the caller runs, borrowed: the group of the current task or callback; NULL in
@@ -82,8 +84,8 @@ SKUA_API skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void
 
 /* Waits for a task on a thread that is none of the runtime's; borrows the handle. A timeout does
  * not cancel the task. Blocks the calling thread. From: threads of your own and to_thread
- * functions. Returns 0, the task's error, -ETIMEDOUT, -EPERM (inside the runtime), -ESHUTDOWN,
- * -EINVAL. asyncio: concurrent.futures.Future.result(timeout). */
+ * functions. Returns 0, the task's error, -ETIMEDOUT, -EPERM (on a runtime's thread), -EINVAL.
+ * asyncio: concurrent.futures.Future.result(timeout). */
 SKUA_API int skua_wait_blocking(skua_task *task, double timeout, void **ret_result);
 
 #ifndef __cplusplus

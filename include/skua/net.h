@@ -3,10 +3,10 @@
  * loop, start_server().
  *
  * A descriptor is a plain int. Those made here (listen, accept, connect) or adopted stay
- * registered with a loop and must be closed by skua_close(). Addresses are "127.0.0.1:8080",
- * "[::1]:0" or "unix:/path"; names are not looked up. One task may read while another writes; two
- * readers at a time, or two writers, get -EBUSY. Cancelling a call loses no data that it has not
- * reported. */
+ * registered with a loop and must be closed by skua_close(). Others can be read, written and
+ * polled too, at the price of a registration for each wait. Addresses are "127.0.0.1:8080",
+ * "[::1]:0", "unix:/path" or "unix:@abstract"; names are not looked up. One task may wait to read
+ * while another waits to write; a second one in the same direction gets -EBUSY. */
 #ifndef SKUA_NET_H
 #define SKUA_NET_H
 
@@ -19,7 +19,7 @@ extern "C" {
 
 struct skua_listen_opts {
     size_t size;    /* sizeof(struct skua_listen_opts); the macro fills it in */
-    int backlog;    /* 0: the system's most */
+    int backlog;    /* 0: 511 */
     bool reuseport; /* SO_REUSEPORT: several sockets may listen on one port */
 };
 
@@ -36,19 +36,20 @@ struct skua_serve_opts {
                             they are cancelled too. 0: at once */
 };
 
-/* Makes a listening socket; port 0 lets the system choose one. Never suspends. From: runtime.
+/* Makes a listening socket; port 0 lets the system choose one. Never suspends. From: any
+ * thread.
  * Returns the descriptor, -EINVAL for an address that does not parse, or what socket, bind and
  * listen answer (-EADDRINUSE, -EACCES, -EMFILE, ...). */
 SKUA_API int skua_listen_with(const char *addr, const struct skua_listen_opts *opts);
 
 /* Takes the next connection; TCP ones come with TCP_NODELAY. May suspend. From: task. Returns its
- * descriptor, -ETIMEDOUT, -ECANCELED, -EBADF when fd is closed meanwhile, -EMFILE, -EPERM, ...
- * asyncio: loop.sock_accept(). */
+ * descriptor, -ETIMEDOUT, -ECANCELED, -EBADF when fd is closed meanwhile, -EMFILE, -EINVAL (a
+ * foreign fd that blocks), -EPERM, ... asyncio: loop.sock_accept(). */
 SKUA_API int skua_accept(int fd, double timeout) SKUA_CHECKED;
 
 /* Opens a connection. Suspends. From: task. Returns its descriptor, -ECONNREFUSED, -ETIMEDOUT,
- * -ECANCELED, -EINVAL for an address that does not parse, -EPERM, ... asyncio:
- * loop.sock_connect(). */
+ * -ECANCELED, -EINVAL for an address that does not parse, -EPERM, ...
+ * asyncio: loop.sock_connect(). */
 SKUA_API int skua_connect_with(const char *addr, double timeout,
                                const struct skua_connect_opts *opts) SKUA_CHECKED;
 
@@ -57,13 +58,14 @@ SKUA_API int skua_connect_with(const char *addr, double timeout,
  * descriptors makes it pause, not fail. Ends when the calling task is cancelled (that is how a
  * server is told to stop; it then drains) or fd is closed, and returns when all its handlers have
  * ended; fd itself stays the caller's to close. Suspends. From: task.
- * Returns -ECANCELED, -EBADF, -EINVAL, -EPERM. asyncio: start_server() and serve_forever(). */
+ * Returns 0 after fd was closed, -ECANCELED, -EBADF, -EINVAL (options, or a foreign fd), -EPERM.
+ * asyncio: start_server() and serve_forever(). */
 SKUA_API int skua_serve_with(int fd, skua_conn_fn handler, void *arg,
                              const struct skua_serve_opts *opts) SKUA_CHECKED;
 
 /* Reads up to n bytes into buf. May suspend. From: task. Returns how many, 0 at the end of the
- * stream, -ETIMEDOUT, -ECANCELED, -ECONNRESET, -EBADF, -EPERM, ... asyncio:
- * loop.sock_recv_into(). */
+ * stream, -ETIMEDOUT, -ECANCELED, -ECONNRESET, -EBADF, -EPERM, ...
+ * asyncio: loop.sock_recv_into(). */
 SKUA_API ssize_t skua_read(int fd, void *buf, size_t n, double timeout) SKUA_CHECKED;
 
 /* Writes all n bytes. May suspend. From: task. Returns n; or -ETIMEDOUT, -ECANCELED, -EPIPE (never
@@ -74,16 +76,17 @@ SKUA_API ssize_t skua_write(int fd, const void *buf, size_t n, double timeout) S
 /* Waits until one of `events` (POLLIN, POLLOUT, ... of <poll.h>) is true of any descriptor that
  * can be polled, ours or foreign: the way to drive a library that has sockets of its own. May
  * suspend. From: task. Returns the events that are true (> 0), -ETIMEDOUT, -ECANCELED, -EBADF,
- * -EINVAL, -EPERM. asyncio: loop.add_reader(). */
+ * -EINVAL (other events than POLLIN, POLLPRI, POLLOUT, POLLRDHUP), -EPERM.
+ * asyncio: loop.add_reader(). */
 SKUA_API int skua_poll_fd(int fd, unsigned events, double timeout) SKUA_CHECKED;
 
 /* Closes a descriptor; tasks that wait on it get -EBADF. Never suspends. From: any thread.
  * Returns 0 or -EBADF. */
 SKUA_API int skua_close(int fd);
 
-/* Makes a foreign descriptor ours: it becomes non-blocking, stays registered, and is closed by
- * skua_close(). Never suspends. From: runtime. Returns 0, -EBADF, -ENOMEM, and -EPERM when it
- * cannot be polled (a regular file) or outside a runtime. */
+/* Makes a foreign descriptor, which must be non-blocking, ours: it stays registered and is to be
+ * closed by skua_close(). Never suspends. From: any thread. Returns 0, -EINVAL (it blocks), -EBUSY
+ * (it is ours, or somebody waits for it), -EBADF, -ENOMEM. */
 SKUA_API int skua_fd_adopt(int fd);
 
 #ifndef __cplusplus

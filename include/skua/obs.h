@@ -23,7 +23,7 @@ struct skua_worker_stats {
     uint64_t tasks;       /* tasks started or resumed here */
     uint64_t steals;      /* tasks taken from other workers */
     uint64_t polls;       /* times its epoll was asked */
-    uint64_t connections; /* descriptors registered in its loop so far */
+    uint64_t connections; /* handlers of skua_serve() started here */
     uint64_t parks;       /* times it went to sleep */
     uint64_t wakeups;     /* times another thread woke it */
 };

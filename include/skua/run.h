@@ -21,7 +21,7 @@ struct skua_run_opts {
     size_t stack_size;       /* bytes of a task's stack; 0: 64 KiB, touched lazily */
     int blocking_threads;    /* most threads of the to_thread pool; 0: min(32, CPUs + 4) */
     int spare_threads;       /* most workers started in place of stuck ones; 0: as many as workers;
-                                -1: none */
+                                -1: none. A later release: checked, without effect */
     uint64_t seed;           /* of the scheduler's free choices; 0: a new one each run */
     bool simulate;           /* a later release: answers -ENOTSUP */
     bool virtual_time;       /* time stands still while anything runs and jumps to the next timer
@@ -37,10 +37,10 @@ struct skua_run_opts {
  * drained; errors of leftovers do not change the result.
  * Blocks the calling thread. From: any thread, but not inside a task.
  * SIGINT, when this is the main thread and the signal's handler is the default one: the first
- * cancels main, the second has its default action.
+ * cancels main, the second has its default action. SIGPIPE is ignored while a runtime exists.
  * Returns 0 if main returned a value; else main's error (-ECANCELED when it ended cancelled);
- * -EINTR if SIGINT ended it; -EPERM inside a task; -EINVAL for bad options; -ENOTSUP for
- * .simulate; -ENOMEM; -EDEADLK when nothing is left that could ever wake main. asyncio: run(). */
+ * -EINTR if SIGINT ended it; -EPERM inside a runtime; -EINVAL for bad options; -ENOTSUP for
+ * .simulate; -ENOMEM, or what starting a thread or a poller answers. asyncio: run(). */
 SKUA_API int skua_run_with(skua_fn main_fn, void *arg, const struct skua_run_opts *opts);
 
 /* Sets the program's allocator up for many threads (background purging, decay) when it is

@@ -14,14 +14,15 @@ extern "C" {
 #endif
 
 /* Calls cb(arg) on the current loop each time signo arrives (several that arrive together may be
- * one call), in place of its former action. A later call replaces an earlier one. For SIGINT this
- * takes the place of skua_run()'s own handling. Never suspends. From: runtime, but not in a free
- * task. Returns 0, -EINVAL (no such signal, or one that cannot be caught), -ENOMEM, -EPERM.
- * asyncio: loop.add_signal_handler(). */
+ * one call), in place of its former action. A later call on the same loop replaces an earlier one;
+ * free tasks count as one loop. For SIGINT this takes the place of skua_run()'s own handling.
+ * Never suspends. From: runtime. Returns 0, -EINVAL (no such signal, or one that cannot be
+ * caught), -ENOMEM, -EPERM. asyncio: loop.add_signal_handler(). */
 SKUA_API int skua_add_signal_handler(int signo, skua_cb cb, void *arg);
 
-/* Puts the signal's former action back. Never suspends. From: runtime. Returns 0, -ENOENT if there
- * was no handler, -EINVAL, -EPERM. asyncio: loop.remove_signal_handler(). */
+/* Removes this loop's handler; with the last one the former action is back. Never suspends. From:
+ * runtime. Returns 0, -ENOENT if there was no handler, -EINVAL, -EPERM.
+ * asyncio: loop.remove_signal_handler(). */
 SKUA_API int skua_remove_signal_handler(int signo);
 
 /* Waits for one of the signals of the set, which are caught from this call on while it waits.

@@ -107,15 +107,15 @@ SKUA_API int skua_result(skua_task *task, void **ret_result);
 SKUA_API int skua_error(skua_task *task);
 
 /* The text of skua_failf() or of the last skua_cancel(), else NULL. It lives as long as the
- * handle. Never suspends. From: any thread, once the task is done. asyncio: str(exception). */
+ * handle. Never suspends. From: any thread. asyncio: str(exception). */
 SKUA_API const char *skua_error_message(const skua_task *task);
 
-/* The task's name; NULL for NULL. It lives as long as the handle and until the next
- * skua_set_name(). Never suspends. From: any thread. asyncio: Task.get_name(). */
+/* The task's name; NULL for NULL. It lives as long as the handle. Never suspends. From: any
+ * thread. asyncio: Task.get_name(). */
 SKUA_API const char *skua_name(const skua_task *task);
 
-/* Names the task; the text is copied. Never suspends. From: any thread, not while another thread
- * reads the name. Returns 0, -ENOMEM, -EINVAL. asyncio: Task.set_name(). */
+/* Names the task; the text is copied. Never suspends. From: any thread. Returns 0, -ENOMEM,
+ * -EINVAL. asyncio: Task.set_name(). */
 SKUA_API int skua_set_name(skua_task *task, const char *name);
 
 /* The task that runs here, borrowed; NULL in callbacks and outside. Never suspends. From: any

@@ -20,13 +20,13 @@ typedef struct {
 struct skua_thread_opts {
     size_t size;       /* sizeof(struct skua_thread_opts); the macro fills it in */
     const char *lane;  /* the pool to use; NULL: "default". Others belong to a later release:
-                          -ENOTSUP */
+                          -EINVAL */
     size_t copy;       /* copy this many bytes of *arg and hand the function the copy */
     bool abandon;      /* cancelled: do not wait for the function, drop its result */
     bool interrupt;    /* cancelled: send the thread a signal. A later release: -ENOTSUP */
     skua_token *token; /* cancelled: set this. With .copy or .abandon not in the caller's frame */
     const char *name;  /* copied */
-    int *ret_err;      /* skua_spawn_thread() only: the reason when it answers NULL */
+    int *ret_err;      /* gets the error of the call, which spawn_thread has no other way to give */
 };
 
 /* Runs fn(arg) on a thread of the pool and waits for it; the other tasks run on. fn may block as
@@ -39,9 +39,10 @@ struct skua_thread_opts {
 SKUA_API int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
                                  const struct skua_thread_opts *opts) SKUA_CHECKED;
 
-/* Hands fn(arg) to the pool and returns at once with something to await, which skua_cancel()
- * treats as above. Never suspends. From: runtime. Returns a counted handle, the caller's; NULL on
- * failure, with the reason in .ret_err. asyncio: loop.run_in_executor(). */
+/* Hands fn(arg) to the pool and returns at once with something to await. Cancelling that ends it
+ * at once, sets .token, and drops the function's result: what fn uses must outlive fn. Never
+ * suspends. From: runtime. Returns a counted handle, the caller's; NULL on failure, with the
+ * reason in .ret_err. asyncio: loop.run_in_executor(). */
 SKUA_API skua_task *skua_spawn_thread_with(skua_fn fn, void *arg,
                                            const struct skua_thread_opts *opts);
 

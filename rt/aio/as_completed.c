@@ -65,7 +65,7 @@ static void note_end(struct iterator *it, struct skua_task *done, struct rt_fifo
         wake(it, out);
     } else if (!it->queued) {
         it->queued = true;
-        rt_post_step(&it->step);
+        rt_fire_step(&it->step, out);
     }
     rt_unlock(&it->lock);
 }
@@ -115,6 +115,7 @@ int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_
     for (size_t i = 0; i < n; i++)
         if (!rt_waiter_add(tasks[i], &made->nodes[i].waiter))
             note_end(made, tasks[i], &out);
+    rt_ready_batch(&out);
     return 0;
 }
 

@@ -9,7 +9,9 @@
  * the canceller and the turn both come by, and the second of them frees.
  */
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/spin.h"
 #include "sched/queues.h"
@@ -35,6 +37,7 @@ _Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
+    memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
@@ -137,9 +140,12 @@ skua_handle skua_call_later(double delay, skua_cb cb, void *arg)
 {
     struct rt_worker *w = rt_self();
     uint64_t          ns;
-    if (!cb || !w || !w->in_group || rt_ns_from_seconds(delay, &ns) < 0)
+    if (!cb || !w || !w->in_group || rt_ns_from_seconds(fabs(delay), &ns) < 0)
         return (skua_handle){ 0 };
-    return call_at(w, rt_ns_add(rt_timers_read_clock(&w->timers), ns), cb, arg);
+    uint64_t now = rt_timers_read_clock(&w->timers);
+    if (delay < 0) /* in the past: before those that are due now */
+        return call_at(w, now > ns ? now - ns : 0, cb, arg);
+    return call_at(w, rt_ns_add(now, ns), cb, arg);
 }
 
 skua_handle skua_call_at(double when, skua_cb cb, void *arg)

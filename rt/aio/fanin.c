@@ -19,7 +19,7 @@ static void trigger(struct rt_fanin *f, struct rt_fifo *out)
     if (rt_xchg_sc(&f->triggered, 1)) /* pairs: FANIN -> rearm */
         return;
     if (f->step.home)
-        rt_post_step(&f->step);
+        rt_fire_step(&f->step, out);
     else
         (void)rt_name_claim(rt_load_sc(&f->name), 0, out); /* pairs: FANIN <- rearm */
 }
@@ -54,7 +54,7 @@ static bool cancel_children(struct rt_fanin *f)
 {
     bool any = false;
     for (size_t i = 0; i < f->n; i++)
-        any |= rt_cancel(f->tasks[i]);
+        any |= rt_cancel_pass(f->owner, f->tasks[i]);
     f->requested |= any;
     return any;
 }
@@ -78,6 +78,7 @@ int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n, 
             return -EDEADLK;
     }
     f->awaitable.cancel = cancel_awaitable;
+    f->owner = me;
     f->step = (struct rt_step){ .run = run_step, .home = me->group };
     f->tasks = tasks;
     f->n = n;
@@ -112,7 +113,7 @@ static void link_nodes(struct rt_fanin *f)
         if (!rt_waiter_add(f->tasks[i], &node->waiter))
             account(f, f->tasks[i], &out);
     }
-    rt_ready_batch(&out); /* always empty: the waiting task has not left its stack, or has a step */
+    rt_ready_batch(&out); /* at most the step: the waiting task has not left its stack */
 }
 
 static void unlink_nodes(struct rt_fanin *f)

@@ -34,6 +34,7 @@ enum { RT_FANIN_LOCAL = 8 }; /* children whose nodes fit into the frame */
 struct rt_fanin {
     struct rt_awaitable   awaitable; /* passes cancels on; used by gather only             */
     struct rt_step        step;
+    struct skua_task     *owner;
     struct skua_task *const *tasks;
     size_t                n;
     struct rt_fanin_node *nodes;

@@ -42,8 +42,7 @@ static void run_until_step(struct rt_step *step)
 static void fire_until(struct rt_waiter *waiter, struct skua_task *done, struct rt_fifo *out)
 {
     (void)done;
-    (void)out;
-    rt_post_step(&rt_container_of(waiter, struct until, waiter)->step);
+    rt_fire_step(&rt_container_of(waiter, struct until, waiter)->step, out);
 }
 
 /* Runs the loop until the task is done, or the loop is stopped. */
@@ -98,6 +97,7 @@ static void arm(struct interrupt *i, struct rt_runtime *rt, struct skua_task *ma
     *i = (struct interrupt){ .rt = rt, .main = main };
     if (!rt_sys_is_main_thread() || rt_sys_sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
         return;
+    i->sub.is_fallback = true;
     i->sub.mask = (uint64_t)1 << (SIGINT - 1);
     i->sub.step = (struct rt_step){ .run = run_interrupt, .home = rt->main_group };
     i->armed = rt_signal_subscribe(rt, &i->sub) == 0;
@@ -214,10 +214,13 @@ void skua_loop_stop(skua_loop *loop)
         rt_runtime_leave(w->rt);
         return;
     }
-    if (rt_xchg_acq_rel(&loop->stop, 1)) /* pairs: STOP <- run_stop */
+    if (!rt_group_visit(loop)) /* it may be closed as soon as it has stopped */
         return;
-    loop->stopper = (struct rt_step){ .run = run_stop, .home = loop };
-    rt_post_step(&loop->stopper);
+    if (!rt_xchg_acq_rel(&loop->stop, 1)) { /* pairs: STOP <- run_stop */
+        loop->stopper = (struct rt_step){ .run = run_stop, .home = loop };
+        rt_post_step(&loop->stopper);
+    }
+    rt_group_leave(loop);
 }
 
 int skua_loop_close(skua_loop *loop)

@@ -40,8 +40,7 @@ static void run(struct rt_step *step)
 static void fire(struct rt_waiter *waiter, struct skua_task *done, struct rt_fifo *out)
 {
     (void)done;
-    (void)out;
-    rt_post_step(&rt_container_of(waiter, struct shield, waiter)->step);
+    rt_fire_step(&rt_container_of(waiter, struct shield, waiter)->step, out);
 }
 
 skua_task *skua_shield(skua_task *task)

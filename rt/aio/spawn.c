@@ -3,10 +3,11 @@
 #include "sched/spawn.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static skua_task *fail(const struct skua_spawn_opts *opts, int err)
 {
-    if (opts && opts->size == sizeof *opts && opts->ret_err)
+    if (opts && opts->size >= offsetof(struct skua_spawn_opts, where) && opts->ret_err)
         *opts->ret_err = err;
     return NULL;
 }

@@ -173,14 +173,17 @@ int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
     if (!opts)
         opts = &no_opts;
     int r = w && w->cur ? check(fn, arg, opts) : -EPERM;
-    if (r == 0)
-        job = new_job(w, fn, arg, opts, &r);
-    if (!job)
+    if (r < 0)
         return refuse(opts, r);
-    r = run_job(w, job, opts->copy || opts->abandon);
-    if (r == 0)
-        r = outcome(job, ret_result);
-    rt_job_release(job);
+    int kept = *skua_errno_location(); /* making the pool and its threads asks the system a lot */
+    job = new_job(w, fn, arg, opts, &r);
+    if (job) {
+        r = run_job(w, job, opts->copy || opts->abandon);
+        if (r == 0)
+            r = outcome(job, ret_result);
+        rt_job_release(job);
+    }
+    *skua_errno_location() = kept;
     return r < 0 ? refuse(opts, r) : 0;
 }
 
@@ -203,6 +206,15 @@ static struct skua_task *new_handle(struct rt_worker *w, struct rt_job *job, con
         rt_task_unref(w, f);
         return NULL;
     }
+    struct rt_cold *cold = job->copy ? rt_task_cold(f) : NULL;
+    if (job->copy && !cold) {
+        rt_task_unref(w, f);
+        return NULL;
+    }
+    if (cold) {
+        cold->copy = job->copy; /* the result may point into it: it stays with the handle */
+        job->copy = NULL;
+    }
     rt_st_retain(&f->state);
     job->future = f;
     job->watch.fire = fire_token;
@@ -220,27 +232,33 @@ static void drop_handle(struct rt_worker *w, struct rt_job *job)
     rt_task_unref(w, f);
 }
 
+static struct skua_task *spawn(struct rt_worker *w, struct rt_job *job, const char *name,
+                               int *ret_err)
+{
+    struct skua_task *f = new_handle(w, job, name);
+    *ret_err = f ? rt_job_submit(job) : -ENOMEM;
+    if (*ret_err == 0)
+        return f;
+    if (f)
+        drop_handle(w, job);
+    return NULL;
+}
+
 skua_task *skua_spawn_thread_with(skua_fn fn, void *arg, const struct skua_thread_opts *opts)
 {
     struct rt_worker *w = rt_self();
-    struct rt_job    *job = NULL;
+    struct skua_task *f = NULL;
+    int               kept = *skua_errno_location();
     if (!opts)
         opts = &no_opts;
-    int r = w ? check(fn, arg, opts) : -EPERM;
-    if (r == 0)
-        job = new_job(w, fn, arg, opts, &r);
-    if (!job) {
-        SKUA_IGNORE(refuse(opts, r));
-        return NULL;
+    int            r = w ? check(fn, arg, opts) : -EPERM;
+    struct rt_job *job = r == 0 ? new_job(w, fn, arg, opts, &r) : NULL;
+    if (job) {
+        f = spawn(w, job, opts->name, &r);
+        rt_job_release(job);
     }
-    struct skua_task *f = new_handle(w, job, opts->name);
-    r = f ? rt_job_submit(job) : -ENOMEM;
-    if (r < 0) {
-        if (f)
-            drop_handle(w, job);
-        f = NULL;
+    *skua_errno_location() = kept;
+    if (!f)
         SKUA_IGNORE(refuse(opts, r));
-    }
-    rt_job_release(job);
     return f;
 }

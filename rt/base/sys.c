@@ -116,9 +116,12 @@ static inline size_t capped(size_t n)
     ({ \
         int64_t once_r = fault(call); \
         if (once_r == 0) { \
+            int once_errno = errno; /* the task's own: our failures are not its business */ \
             once_r = (expr); \
-            if (once_r < 0) \
+            if (once_r < 0) { \
                 once_r = failure(); \
+                errno = once_errno; \
+            } \
         } \
         once_r; \
     })
@@ -455,9 +458,11 @@ static void cut_name(char ret_name[16], const char *name)
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name)
 {
     int rc = -fault(RT_SYS_THREAD_CREATE);
+    int before = errno;
 
     if (rc == 0)
         rc = pthread_create(&ret->id, NULL, fn, arg);
+    errno = before; /* as above */
     if (rc != 0)
         return -rc;
     if (name != NULL) {

@@ -23,10 +23,10 @@ enum {
 
 /* --- the table --- */
 
-static struct rt_fd              first_chunk[CHUNK]; /* no allocation in processes of ordinary size */
+static struct rt_fd first_chunk[CHUNK]; /* no allocation in processes of ordinary size */
 static RT_ATOMIC(struct rt_fd *) table[CHUNKS_MAX];
-static RT_ATOMIC(uint32_t)       chunks_used; /* below this index chunks may exist */
-static struct rt_lock            table_lock = RT_LOCK_INIT(RT_RANK_OBJECT);
+static RT_ATOMIC(uint32_t) chunks_used; /* below this index chunks may exist */
+static struct rt_lock table_lock = RT_LOCK_INIT(RT_RANK_OBJECT);
 
 static struct rt_fd *find(int fd)
 {
@@ -84,12 +84,14 @@ static uint32_t generation_of(uint64_t use)
 
 static uint64_t event_data(struct rt_fd *rec)
 {
-    uint32_t generation = generation_of(rt_load_relaxed(&rec->use)); /* relaxed: fixed while inside */
+    uint32_t generation =
+        generation_of(rt_load_relaxed(&rec->use)); /* relaxed: fixed while inside */
     return (uint64_t)generation << 32 | (uint32_t)rec->fd;
 }
 
 /* Puts `word` there and claims whoever waited. */
-static void sweep(struct rt_fd *rec, enum rt_dir dir, uint64_t word, unsigned value, struct rt_fifo *out)
+static void sweep(struct rt_fd *rec, enum rt_dir dir, uint64_t word, unsigned value,
+                  struct rt_fifo *out)
 {
     uint64_t old = rt_xchg_sc(&rec->dir[dir], word); /* pairs: FD-DIR <- rt_fd_wait */
     if (is_name(old))
@@ -98,15 +100,16 @@ static void sweep(struct rt_fd *rec, enum rt_dir dir, uint64_t word, unsigned va
 
 /* --- ownership --- */
 
-/* Forgets what the number meant before, with the generation raised: names are claimed, the registration is gone
- * with the file or goes now. */
+/* Forgets what the number meant before, with the generation raised: names are claimed, the
+ * registration is gone with the file or goes now. */
 static void start_anew(struct rt_fd *rec, struct rt_fifo *out)
 {
     rt_lock(&rec->lock);
     struct rt_poller *poller = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     if (poller) {
-        SKUA_IGNORE(rt_sys_epoll_del(poller->epoll_fd, rec->fd)); /* the file may be closed already */
-        rt_store_release(&rec->poller, NULL);                     /* pairs: FD-POLLER -> rt_fd_wait */
+        /* the file may be closed already */
+        SKUA_IGNORE(rt_sys_epoll_del(poller->epoll_fd, rec->fd));
+        rt_store_release(&rec->poller, NULL); /* pairs: FD-POLLER -> rt_fd_wait */
     }
     rec->wanted[RT_DIR_IN] = rec->wanted[RT_DIR_OUT] = 0;
     rt_store_relaxed(&rec->strangers, 0); /* relaxed: a count */
@@ -118,9 +121,10 @@ static void start_anew(struct rt_fd *rec, struct rt_fifo *out)
 /* Raises the generation and sets the flags, whoever is inside staying counted. */
 static uint32_t own(struct rt_fd *rec, enum rt_fd_kind kind)
 {
-    rec->kind = (uint8_t)kind;
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
+    uint64_t old =
+        rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_fd_leave, rt_fd_finish_close */
     uint64_t now;
+    rec->kind = (uint8_t)kind;
     do {
         uint64_t next = (uint64_t)(generation_of(old) + 1) << RT_FD_GEN_BIT;
         now = next | RT_FD_OWNED | (old & RT_FD_CALLS_MASK);
@@ -131,14 +135,15 @@ static uint32_t own(struct rt_fd *rec, enum rt_fd_kind kind)
 static int kind_of(int fd, enum rt_fd_kind *ret_kind)
 {
     struct stat st;
-    int         protocol;
-    int         r = rt_sys_fstat(fd, &st);
+    int protocol;
+    int r = rt_sys_fstat(fd, &st);
     if (r < 0)
         return r;
     *ret_kind = RT_FD_FILE;
     if (S_ISSOCK(st.st_mode)) {
         *ret_kind = RT_FD_SOCKET;
-        if (rt_sys_getsockopt_int(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) == 0 && protocol == IPPROTO_TCP)
+        if (rt_sys_getsockopt_int(fd, SOL_SOCKET, SO_PROTOCOL, &protocol) == 0 &&
+            protocol == IPPROTO_TCP)
             *ret_kind = RT_FD_TCP;
     }
     return 0;
@@ -147,8 +152,8 @@ static int kind_of(int fd, enum rt_fd_kind *ret_kind)
 int rt_fd_adopt(int fd)
 {
     enum rt_fd_kind kind;
-    struct rt_fd   *rec;
-    int             flags = rt_sys_fcntl_getfl(fd);
+    struct rt_fd *rec;
+    int flags = rt_sys_fcntl_getfl(fd);
     if (flags < 0)
         return flags;
     if (!(flags & O_NONBLOCK))
@@ -160,7 +165,8 @@ int rt_fd_adopt(int fd)
         return r;
     rt_lock(&rec->lock);
     uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- own */
-    if ((use & (RT_FD_OWNED | RT_FD_CLOSING)) || rec->wanted[RT_DIR_IN] || rec->wanted[RT_DIR_OUT]) {
+    if ((use & (RT_FD_OWNED | RT_FD_CLOSING)) || rec->wanted[RT_DIR_IN] ||
+        rec->wanted[RT_DIR_OUT]) {
         r = -EBUSY;
     } else {
         rt_store_relaxed(&rec->dir[RT_DIR_IN], 0); /* relaxed, both: own publishes */
@@ -174,7 +180,7 @@ int rt_fd_adopt(int fd)
 int rt_fd_adopt_fresh(int fd, enum rt_fd_kind kind, uint32_t *ret_generation, struct rt_fifo *out)
 {
     struct rt_fd *rec;
-    int           r = find_or_make(fd, &rec);
+    int r = find_or_make(fd, &rec);
     if (r < 0)
         return r;
     *ret_generation = own(rec, kind);
@@ -217,12 +223,12 @@ bool rt_fd_try(struct rt_fd *rec, enum rt_dir dir, uint32_t *ret_seen)
         return false;
     if (word == RT_FD_TOKEN)
         (void)rt_cas_sc(&rec->dir[dir], &word, 0); /* failing: somebody else cleared it */
-    *ret_seen = rt_load_sc(&rec->tick); /* pairs: FD-TICK <- rt_fd_kick */
+    *ret_seen = rt_load_sc(&rec->tick);            /* pairs: FD-TICK <- rt_fd_kick */
     return true;
 }
 
-/* An event raises the tick first and sets the token then; here it is the other way round, so one of both sees the
- * other. */
+/* An event raises the tick first and sets the token then; here it is the other way round, so one of
+ * both sees the other. */
 void rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen)
 {
     uint64_t word = 0;
@@ -236,7 +242,8 @@ void rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen)
 
 void rt_fd_short_read(struct rt_fd *rec, uint32_t seen)
 {
-    if (rec->kind != RT_FD_TCP || (rt_load_acquire(&rec->use) & RT_FD_ODD)) /* pairs: FD-ODD <- note_odd */
+    if (rec->kind != RT_FD_TCP ||
+        (rt_load_acquire(&rec->use) & RT_FD_ODD)) /* pairs: FD-ODD <- note_odd */
         return;
     rt_fd_drained(rec, RT_DIR_IN, seen);
 }
@@ -286,7 +293,8 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
 void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name)
 {
     uint64_t word = name;
-    (void)rt_cas_sc(&rec->dir[dir], &word, 0); /* 0 and not DRAINED: the next call looks for itself */
+    (void)rt_cas_sc(&rec->dir[dir], &word,
+                    0); /* 0 and not DRAINED: the next call looks for itself */
 }
 
 /* --- waiting: foreign --- */
@@ -295,7 +303,7 @@ void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name)
 static int arm_foreign(struct rt_fd *rec, struct rt_poller *poller)
 {
     struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
-    uint32_t          events = 0;
+    uint32_t events = 0;
     for (int dir = 0; dir < RT_DIRS; dir++)
         if (is_name(rt_load_sc(&rec->dir[dir]))) /* pairs: FD-DIR <- sweep */
             events |= rec->wanted[dir];
@@ -375,7 +383,8 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
 {
     rt_lock(&rec->lock);
     (void)take_name(rec, name);
-    if (!(rt_load_sc(&rec->use) & RT_FD_OWNED) && rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
+    if (!(rt_load_sc(&rec->use) & RT_FD_OWNED) &&
+        rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         SKUA_IGNORE(arm_foreign(rec, NULL));
     rt_unlock(&rec->lock);
 }
@@ -385,7 +394,8 @@ static void rearm_foreign(struct rt_fd *rec)
 {
     rt_lock(&rec->lock);
     bool foreign = !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING));
-    bool waited = is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) || is_name(rt_load_sc(&rec->dir[RT_DIR_OUT]));
+    bool waited =
+        is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) || is_name(rt_load_sc(&rec->dir[RT_DIR_OUT]));
     if (foreign && waited && rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         SKUA_IGNORE(arm_foreign(rec, NULL));
     rt_unlock(&rec->lock);
@@ -393,12 +403,14 @@ static void rearm_foreign(struct rt_fd *rec)
 
 /* --- moving --- */
 
-/* Registered in both for a moment: an event that comes twice does no harm, one that is lost would. */
+/* Registered in both for a moment: an event that comes twice does no harm, one that is lost would.
+ */
 static void move(struct rt_fd *rec, struct rt_poller *poller)
 {
     rt_lock(&rec->lock);
     struct rt_poller *old = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
-    bool closing = (rt_load_sc(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- begin_close */
+    bool closing =
+        (rt_load_sc(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- begin_close */
     if (!closing && old && old != poller && join_poller(rec, poller) == 0)
         SKUA_IGNORE(rt_sys_epoll_del(old->epoll_fd, rec->fd));
     rt_unlock(&rec->lock);
@@ -407,7 +419,8 @@ static void move(struct rt_fd *rec, struct rt_poller *poller)
 void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller)
 {
     struct rt_poller *at = rt_load_acquire(&rec->poller); /* pairs: FD-POLLER <- join_poller */
-    uint16_t          n = rt_load_relaxed(&rec->strangers); /* relaxed, all here: a count that may lose some */
+    uint16_t n =
+        rt_load_relaxed(&rec->strangers); /* relaxed, all here: a count that may lose some */
     if (RT_LIKELY(at == poller)) {
         if (n)
             rt_store_relaxed(&rec->strangers, 0);
@@ -429,7 +442,8 @@ static void note_odd(struct rt_fd *rec, uint32_t generation)
     do {
         if (generation_of(old) != generation || (old & RT_FD_ODD))
             return;
-    } while (!rt_cas_acq_rel(&rec->use, &old, old | RT_FD_ODD)); /* pairs: FD-ODD -> rt_fd_short_read */
+    } while (
+        !rt_cas_acq_rel(&rec->use, &old, old | RT_FD_ODD)); /* pairs: FD-ODD -> rt_fd_short_read */
 }
 
 void rt_fd_kick(struct rt_fd *rec, enum rt_dir dir, struct rt_fifo *out)
@@ -442,7 +456,7 @@ void rt_fd_kick(struct rt_fd *rec, enum rt_dir dir, struct rt_fifo *out)
 void rt_fd_fire(uint64_t data, uint32_t events, struct rt_fifo *out)
 {
     struct rt_fd *rec = find((int)(uint32_t)data);
-    uint32_t      generation = (uint32_t)(data >> 32);
+    uint32_t generation = (uint32_t)(data >> 32);
     if (RT_UNLIKELY(!rec))
         return;
     uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- own */
@@ -499,7 +513,7 @@ int rt_fd_close(int fd, struct rt_fifo *out)
 {
     struct rt_fd *rec = find(fd);
     if (!rec)
-        return rt_sys_close(fd); /* no call ever knew it */
+        return rt_sys_close(fd);                       /* no call ever knew it */
     if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) { /* pairs: FD-USE <- own */
         int r = rt_sys_fcntl_getfl(fd);
         if (r < 0)

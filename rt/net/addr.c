@@ -30,12 +30,13 @@ static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
     return true;
 }
 
-/* A path ends with a zero byte that belongs to it; an abstract name starts with one and ends with its length. */
+/* A path ends with a zero byte that belongs to it; an abstract name starts with one and ends with
+ * its length. */
 static int parse_unix(const char *name, struct rt_addr *ret)
 {
     struct sockaddr_un *sun = (struct sockaddr_un *)&ret->sa;
-    bool                is_abstract = name[0] == '@';
-    size_t              n = strlen(name);
+    bool is_abstract = name[0] == '@';
+    size_t n = strlen(name);
     if (n == 0 || n > sizeof sun->sun_path - !is_abstract || (is_abstract && n == 1))
         return -EINVAL;
     sun->sun_family = AF_UNIX;
@@ -60,7 +61,7 @@ static int parse_ip4(const char *host, uint16_t port, struct rt_addr *ret)
 static int parse_ip6(char *host, uint16_t port, struct rt_addr *ret)
 {
     struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&ret->sa;
-    char                *scope = strchr(host, '%');
+    char *scope = strchr(host, '%');
     if (scope) {
         *scope++ = '\0';
         if (!parse_number(scope, UINT32_MAX, &sin6->sin6_scope_id))
@@ -76,14 +77,14 @@ static int parse_ip6(char *host, uint16_t port, struct rt_addr *ret)
 
 int rt_addr_parse(const char *text, struct rt_addr *ret)
 {
-    char     host[HOST_MAX];
+    char host[HOST_MAX];
     uint32_t port;
     memset(ret, 0, sizeof *ret);
     if (!text)
         return -EINVAL;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(text + 5, ret);
-    bool        is_ip6 = text[0] == '[';
+    bool is_ip6 = text[0] == '[';
     const char *begin = text + is_ip6;
     const char *end = strrchr(begin, is_ip6 ? ']' : ':');
     if (!end || end - begin >= HOST_MAX || (is_ip6 && end[1] != ':'))

@@ -16,7 +16,7 @@ static void leave(struct rt_io *io)
     io->inside = false;
     if (RT_LIKELY(!rt_fd_leave(io->rec)))
         return;
-    struct rt_fifo out = { 0 };
+    struct rt_fifo out = {0};
     SKUA_IGNORE(rt_fd_finish_close(io->rec, &out)); /* who asked for it has returned */
     rt_ready_batch(&out);
 }
@@ -105,7 +105,7 @@ static int give_up(struct rt_io *io, unsigned events, uint64_t name, int r)
 int rt_io_wait(struct rt_io *io, unsigned events)
 {
     struct rt_worker *w = rt_self();
-    uint64_t          name;
+    uint64_t name;
     if (io->timeout <= 0)
         return -ETIMEDOUT;
     int r = io->has_deadline ? 0 : rt_deadline(w, io->timeout, &io->deadline);

@@ -23,24 +23,25 @@
 
 struct rt_io {
     struct rt_fd *rec;
-    double        timeout;
-    uint64_t      deadline; /* once has_deadline: the clock is read only by calls that wait */
-    int           fd;
-    uint32_t      generation;
-    uint32_t      seen;
-    bool          owned;
-    bool          has_deadline;
-    bool          waited;
-    bool          inside;
+    double timeout;
+    uint64_t deadline; /* once has_deadline: the clock is read only by calls that wait */
+    int fd;
+    uint32_t generation;
+    uint32_t seen;
+    bool owned;
+    bool has_deadline;
+    bool waited;
+    bool inside;
 };
 
 /* In a task. 0, -EPERM, -EINVAL (timeout is NaN), -EBADF, -ENOMEM. */
 int rt_io_begin(struct rt_io *io, int fd, double timeout);
 /* Leaves, and gives others a turn now and then. Returns r. */
 ssize_t rt_io_end(struct rt_io *io, ssize_t r);
-/* Leaves for a while without a wait on the descriptor. rt_io_resume: 0 or -EBADF, closed meanwhile. */
+/* Leaves for a while without a wait on the descriptor. rt_io_resume: 0 or -EBADF, closed meanwhile.
+ */
 void rt_io_pause(struct rt_io *io);
-int  rt_io_resume(struct rt_io *io);
+int rt_io_resume(struct rt_io *io);
 
 /* Owned descriptors. False: wait first. A call that may not wait always tries. */
 static inline bool rt_io_try(struct rt_io *io, enum rt_dir dir)
@@ -56,10 +57,12 @@ static inline void rt_io_drained(struct rt_io *io, enum rt_dir dir)
     rt_fd_drained(io->rec, dir, io->seen);
 }
 
-/* Suspends until any of the poll events may have come. 0: try again. -ETIMEDOUT, -ECANCELED, -EBADF (closed
- * meanwhile), -EBUSY, -ENOMEM, -errno of the registration. On -EPERM the kernel cannot poll it: always ready. */
+/* Suspends until any of the poll events may have come. 0: try again. -ETIMEDOUT, -ECANCELED, -EBADF
+ * (closed meanwhile), -EBUSY, -ENOMEM, -errno of the registration. On -EPERM the kernel cannot poll
+ * it: always ready. */
 int rt_io_wait(struct rt_io *io, unsigned events);
-/* Looks first, and waits until one of them has come. The events that came, POLLHUP and POLLERR included. */
+/* Looks first, and waits until one of them has come. The events that came, POLLHUP and POLLERR
+ * included. */
 int rt_io_poll(struct rt_io *io, unsigned events);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 8: net. skua_serve: one acceptor, a task for each connection, an orderly end.
  *
- * A connection is on one of three lists under the server's lock: live, told (to end), ended. Whatever ends its
- * task, a cancel before it ever ran included, the completion moves it to `ended`; only the serving task frees
- * it, so that task may use any connection without the lock. The serving task looks after the ended ones whenever
- * it accepts, and is kicked when they pile up. Both ways of waiting, for connections and for the end of all
- * handlers, are ended under the lock, so the frame of the serving task outlives every use of it.
+ * A connection is on one of three lists under the server's lock: live, told (to end), ended.
+ * Whatever ends its task, a cancel before it ever ran included, the completion moves it to `ended`;
+ * only the serving task frees it, so that task may use any connection without the lock. The serving
+ * task looks after the ended ones whenever it accepts, and is kicked when they pile up. Both ways
+ * of waiting, for connections and for the end of all handlers, are ended under the lock, so the
+ * frame of the serving task outlives every use of it.
  */
 #include <errno.h>
 #include <math.h>
@@ -31,41 +32,41 @@ enum {
 #define BACKOFF_LAST  RT_NS_PER_SEC
 
 struct server {
-    struct rt_io       io;
-    skua_conn_fn       handler;
-    void              *arg;
+    struct rt_io io;
+    skua_conn_fn handler;
+    void *arg;
     struct skua_group *group;
-    size_t             max;      /* connections at a time; 0: any number        */
-    uint64_t           backoff;  /* the next pause, after a shortage            */
-    unsigned           next;     /* worker of the next connection               */
-    struct rt_lock     lock;     /* the fields below                            */
-    struct rt_list     live;
-    struct rt_list     told;
-    struct rt_list     ended;
-    size_t             n_live;   /* on live and told                            */
-    size_t             n_ended;
-    bool               kick_on_end; /* accepting waits for a connection to end  */
-    bool               kicked;
-    uint64_t           name;     /* of the wait for the last handler; 0: none   */
+    size_t max;          /* connections at a time; 0: any number        */
+    uint64_t backoff;    /* the next pause, after a shortage            */
+    unsigned next;       /* worker of the next connection               */
+    struct rt_lock lock; /* the fields below                            */
+    struct rt_list live;
+    struct rt_list told;
+    struct rt_list ended;
+    size_t n_live; /* on live and told                            */
+    size_t n_ended;
+    bool kick_on_end; /* accepting waits for a connection to end  */
+    bool kicked;
+    uint64_t name; /* of the wait for the last handler; 0: none   */
 };
 
 struct conn {
-    struct rt_list    link;
-    struct rt_waiter  waiter;
-    struct server    *server;
+    struct rt_list link;
+    struct rt_waiter waiter;
+    struct server *server;
     struct skua_task *task;
-    int               fd; /* -1 once the handler has it */
-    uint32_t          generation;
+    int fd; /* -1 once the handler has it */
+    uint32_t generation;
 };
 
 /* --- one connection --- */
 
 static void *conn_main(void *arg)
 {
-    struct conn   *c = arg;
+    struct conn *c = arg;
     struct server *s = c->server;
-    int            fd = c->fd;
-    uint32_t       generation = c->generation;
+    int fd = c->fd;
+    uint32_t generation = c->generation;
     c->fd = -1;
     RT_STAT_INC(&rt_self()->accepted);
     s->handler(fd, s->arg);
@@ -122,10 +123,10 @@ static void free_ended(struct server *s)
 
 static struct skua_task *spawn_task(struct server *s, struct conn *c)
 {
-    static const char        where[] = "skua_serve";
-    struct rt_runtime       *rt = rt_self()->rt;
-    struct skua_spawn_opts   opts = { .size = sizeof opts, .where = where };
-    int                      err;
+    static const char where[] = "skua_serve";
+    struct rt_runtime *rt = rt_self()->rt;
+    struct skua_spawn_opts opts = {.size = sizeof opts, .where = where};
+    int err;
     if (s->group)
         return rt_spawn(rt, s->group, conn_main, c, &opts, &err);
     return rt_spawn_on(rt->workers[s->next++ % rt->n], conn_main, c, where, true);
@@ -134,13 +135,13 @@ static struct skua_task *spawn_task(struct server *s, struct conn *c)
 /* 0, or -ENOMEM and the connection is closed. */
 static int conn_start(struct server *s, int fd, uint32_t generation)
 {
-    struct rt_fifo out = { 0 };
-    struct conn   *c = rt_calloc(1, sizeof *c);
+    struct rt_fifo out = {0};
+    struct conn *c = rt_calloc(1, sizeof *c);
     if (!c) {
         rt_sock_drop(fd, generation);
         return -ENOMEM;
     }
-    *c = (struct conn){ .waiter.fire = conn_fire, .server = s, .fd = fd, .generation = generation };
+    *c = (struct conn){.waiter.fire = conn_fire, .server = s, .fd = fd, .generation = generation};
     rt_lock(&s->lock);
     rt_list_push_back(&s->live, &c->link);
     s->n_live++;
@@ -172,8 +173,8 @@ static int wait_for_connection(struct server *s)
     return rt_io_wait(&s->io, POLLIN);
 }
 
-/* Connections stay in the backlog until one that was accepted ends, which kicks. The descriptor counts as drained
- * although it is not: the same wait is ended by a close. */
+/* Connections stay in the backlog until one that was accepted ends, which kicks. The descriptor
+ * counts as drained although it is not: the same wait is ended by a close. */
 static int wait_at_limit(struct server *s)
 {
     (void)rt_fd_try(s->io.rec, RT_DIR_IN, &s->io.seen);
@@ -196,18 +197,19 @@ static bool has_kick(struct server *s)
     return kicked;
 }
 
-/* Out of descriptors or memory: connections stay in the backlog until something is given back, or for a while. */
+/* Out of descriptors or memory: connections stay in the backlog until something is given back, or
+ * for a while. */
 static int back_off(struct server *s)
 {
     uint64_t until = rt_ns_add(rt_timers_read_clock(&rt_self()->timers), s->backoff);
-    int      r = 0;
+    int r = 0;
     s->backoff = s->backoff * 2 < BACKOFF_LAST ? s->backoff * 2 : BACKOFF_LAST;
     free_ended(s);
     rt_lock(&s->lock);
     s->kick_on_end = true;
     rt_unlock(&s->lock);
     s->io.deadline = until;
-    while (r == 0 && !has_kick(s) && rt_timers_read_clock(&rt_self()->timers) < until)
+    while (r == 0 && rt_timers_read_clock(&rt_self()->timers) < until && !has_kick(s))
         r = rt_io_wait(&s->io, POLLIN);
     s->io.deadline = RT_NEVER;
     return r == -ETIMEDOUT ? rt_io_resume(&s->io) : r;
@@ -267,9 +269,9 @@ static int accept_all(struct server *s)
 /* 0: the last handler has ended; -ETIMEDOUT, -ECANCELED, -ENOMEM. */
 static int wait_for_handlers(struct server *s, uint64_t deadline)
 {
-    uint64_t          name;
+    uint64_t name;
     struct rt_worker *w = rt_self();
-    int               r = rt_wait_begin(w, &name);
+    int r = rt_wait_begin(w, &name);
     if (r < 0)
         return r;
     rt_lock(&s->lock);
@@ -313,8 +315,8 @@ static void cancel_handlers(struct server *s)
 static int finish(struct server *s, double drain, int r)
 {
     struct rt_worker *w = rt_self();
-    uint64_t          deadline;
-    int               waited = -ETIMEDOUT;
+    uint64_t deadline;
+    int waited = -ETIMEDOUT;
     if (drain > 0 && rt_deadline(w, drain, &deadline) == 0)
         waited = wait_for_handlers(s, deadline);
     if (waited == -ECANCELED)
@@ -335,13 +337,16 @@ static int finish(struct server *s, double drain, int r)
 
 static int check(int fd, const struct skua_serve_opts *opts, struct rt_io *io)
 {
-    if (opts && (opts->size != sizeof *opts || opts->max_connections < 0 || isnan(opts->drain) || opts->drain < 0))
+    if (opts && (opts->size != sizeof *opts || opts->max_connections < 0 || isnan(opts->drain) ||
+                 opts->drain < 0))
         return -EINVAL;
     int r = rt_io_begin(io, fd, HUGE_VAL);
     if (r < 0)
         return r;
-    if (!io->owned)
-        r = -EINVAL;
+    if (!io->owned) {
+        r = rt_sys_fcntl_getfl(fd);
+        r = r < 0 ? r : -EINVAL; /* somebody else's, unless it is nobody's */
+    }
     if (opts && opts->group && opts->group->worker->rt != rt_self()->rt)
         r = -EINVAL;
     return r < 0 ? (int)rt_io_end(io, r) : 0;
@@ -349,7 +354,7 @@ static int check(int fd, const struct skua_serve_opts *opts, struct rt_io *io)
 
 int skua_serve_with(int fd, skua_conn_fn handler, void *arg, const struct skua_serve_opts *opts)
 {
-    struct server s = { .handler = handler, .arg = arg, .backoff = BACKOFF_FIRST };
+    struct server s = {.handler = handler, .arg = arg, .backoff = BACKOFF_FIRST};
     if (!handler)
         return -EINVAL;
     int r = check(fd, opts, &s.io);

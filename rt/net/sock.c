@@ -21,16 +21,17 @@ enum { BACKLOG = 511 };
 
 void rt_sock_drop(int fd, uint32_t generation)
 {
-    struct rt_fifo out = { 0 };
-    SKUA_IGNORE(rt_fd_close_generation(fd, generation, &out)); /* closed by its user already, or now */
+    struct rt_fifo out = {0};
+    SKUA_IGNORE(
+        rt_fd_close_generation(fd, generation, &out)); /* closed by its user already, or now */
     rt_ready_batch(&out);
 }
 
 /* Takes over a fresh descriptor; on failure it is closed. */
 static int adopt(int fd, enum rt_fd_kind kind, uint32_t *ret_generation)
 {
-    struct rt_fifo out = { 0 };
-    int            r = rt_fd_adopt_fresh(fd, kind, ret_generation, &out);
+    struct rt_fifo out = {0};
+    int r = rt_fd_adopt_fresh(fd, kind, ret_generation, &out);
     rt_ready_batch(&out);
     if (r < 0)
         SKUA_IGNORE(rt_sys_close(fd)); /* the first error is reported */
@@ -77,7 +78,7 @@ static int set_up_listener(int fd, const struct rt_addr *addr, const struct skua
 int skua_listen_with(const char *text, const struct skua_listen_opts *opts)
 {
     struct rt_addr addr;
-    uint32_t       generation;
+    uint32_t generation;
     if (opts && (opts->size != sizeof *opts || opts->backlog < 0))
         return -EINVAL;
     int r = rt_addr_parse(text, &addr);
@@ -145,7 +146,7 @@ static int accept_next(struct rt_io *io)
     unsigned retries = 0;
     for (;;) {
         uint32_t generation;
-        int      fd = -EAGAIN;
+        int fd = -EAGAIN;
         if (!io->owned || rt_io_try(io, RT_DIR_IN))
             fd = rt_sock_accept(io, &generation);
         if (rt_sock_is_transient(fd) && ++retries < RT_ACCEPT_RETRIES)
@@ -161,7 +162,7 @@ static int accept_next(struct rt_io *io)
 int skua_accept(int fd, double timeout)
 {
     struct rt_io io;
-    int          r = rt_io_begin(&io, fd, timeout);
+    int r = rt_io_begin(&io, fd, timeout);
     if (r < 0)
         return r;
     if (!io.owned) {
@@ -212,7 +213,8 @@ static int pause_until(struct rt_io *io, uint64_t pause)
 /* A full backlog of a unix socket gives EAGAIN, and no event when there is room again. */
 static int connect_unix(struct rt_io *io, const struct rt_addr *addr)
 {
-    for (uint64_t pause = UNIX_RETRY_FIRST;; pause = pause * 2 < UNIX_RETRY_LAST ? pause * 2 : UNIX_RETRY_LAST) {
+    for (uint64_t pause = UNIX_RETRY_FIRST;;
+         pause = pause * 2 < UNIX_RETRY_LAST ? pause * 2 : UNIX_RETRY_LAST) {
         int r = rt_sys_connect(io->fd, (const struct sockaddr *)&addr->sa, addr->len);
         if (r != -EAGAIN)
             return r;
@@ -225,7 +227,7 @@ static int connect_unix(struct rt_io *io, const struct rt_addr *addr)
 static int connect_fd(int fd, const struct rt_addr *addr, double timeout)
 {
     struct rt_io io;
-    int          r = rt_io_begin(&io, fd, timeout);
+    int r = rt_io_begin(&io, fd, timeout);
     if (r < 0)
         return r;
     r = kind_of(addr) == RT_FD_TCP ? connect_inet(&io, addr) : connect_unix(&io, addr);
@@ -246,8 +248,8 @@ int skua_connect_with(const char *text, double timeout, const struct skua_connec
 {
     struct rt_addr addr;
     struct rt_addr local;
-    uint32_t       generation;
-    bool           has_local = opts && opts->local;
+    uint32_t generation;
+    bool has_local = opts && opts->local;
     if (!rt_current())
         return -EPERM;
     if (isnan(timeout) || (opts && opts->size != sizeof *opts))

@@ -5,7 +5,8 @@
 
 #include "net/io.h"
 
-enum { RT_ACCEPT_RETRIES = 64 }; /* errors in a row that are one connection's and not the listener's */
+/* Errors in a row that are one connection's and not the listener's. */
+enum { RT_ACCEPT_RETRIES = 64 };
 
 /* One accept4; the connection is owned. Its descriptor, or -errno: -EAGAIN for nobody there. */
 int rt_sock_accept(struct rt_io *io, uint32_t *ret_generation);

@@ -7,7 +7,8 @@
 #include "net/io.h"
 #include "sched/queues.h"
 
-/* The kernel moves less than 2 GiB at once; asking for no more keeps "less than asked for" meaningful. */
+/* The kernel moves less than 2 GiB at once; asking for no more keeps "less than asked for"
+ * meaningful. */
 enum { MOVE_MAX = 1 << 30 };
 
 static size_t at_most(size_t n, size_t max)
@@ -55,7 +56,7 @@ static ssize_t read_foreign(struct rt_io *io, void *buf, size_t n)
 ssize_t skua_read(int fd, void *buf, size_t n, double timeout)
 {
     struct rt_io io;
-    ssize_t      r = rt_io_begin(&io, fd, timeout);
+    ssize_t r = rt_io_begin(&io, fd, timeout);
     if (r < 0)
         return r;
     if (n == 0)
@@ -118,7 +119,7 @@ static ssize_t put_foreign(struct rt_io *io, const char *from, size_t n)
 ssize_t skua_write(int fd, const void *buf, size_t n, double timeout)
 {
     struct rt_io io;
-    ssize_t      r = rt_io_begin(&io, fd, timeout);
+    ssize_t r = rt_io_begin(&io, fd, timeout);
     if (r < 0)
         return r;
     if (n > 0 && !buf)
@@ -126,7 +127,7 @@ ssize_t skua_write(int fd, const void *buf, size_t n, double timeout)
     size_t done = 0;
     while (r >= 0 && done < n) {
         const char *from = (const char *)buf + done;
-        size_t      left = at_most(n - done, MOVE_MAX);
+        size_t left = at_most(n - done, MOVE_MAX);
         r = io.owned ? put_owned(&io, from, left) : put_foreign(&io, from, left);
         if (r > 0)
             done += (size_t)r;
@@ -139,7 +140,7 @@ ssize_t skua_write(int fd, const void *buf, size_t n, double timeout)
 int skua_poll_fd(int fd, unsigned events, double timeout)
 {
     struct rt_io io;
-    int          r = rt_io_begin(&io, fd, timeout);
+    int r = rt_io_begin(&io, fd, timeout);
     if (r < 0)
         return r;
     if (!events || (events & ~(unsigned)(POLLIN | POLLPRI | POLLOUT | POLLRDHUP)))
@@ -151,8 +152,8 @@ int skua_poll_fd(int fd, unsigned events, double timeout)
 
 int skua_close(int fd)
 {
-    struct rt_fifo out = { 0 };
-    int            r = rt_fd_close(fd, &out);
+    struct rt_fifo out = {0};
+    int r = rt_fd_close(fd, &out);
     rt_ready_batch(&out);
     return r;
 }

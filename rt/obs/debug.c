@@ -24,6 +24,11 @@ static void report_swallowed(struct skua_task *t)
     rt_log("cancel swallowed: %s was cancelled and returned a value (spawned at %s)", rt_task_name(t), place(t));
 }
 
+static void report_leftover(struct skua_task *t)
+{
+    rt_log("%s failed while it was cancelled by the end of run (spawned at %s)", rt_task_name(t), place(t));
+}
+
 static void report_leftovers(struct rt_runtime *rt)
 {
     uint32_t carved = rt_slab_carved();
@@ -42,6 +47,6 @@ static void report_leftovers(struct rt_runtime *rt)
 
 __attribute__((constructor)) static void install(void)
 {
-    rt_reporter = (struct rt_reporter){ report_unretrieved, report_swallowed };
+    rt_reporter = (struct rt_reporter){ report_unretrieved, report_swallowed, report_leftover };
     rt_report_leftovers = report_leftovers;
 }

@@ -26,7 +26,7 @@ int *skua_errno_location(void)
 int skua_stats_get(struct skua_stats *ret_stats)
 {
     struct rt_worker *w = rt_self();
-    if (!ret_stats)
+    if (!ret_stats || ret_stats->size != sizeof *ret_stats)
         return -EINVAL;
     if (!w)
         return -EPERM;
@@ -44,7 +44,7 @@ int skua_stats_get(struct skua_stats *ret_stats)
 int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats)
 {
     struct rt_worker *w = rt_self();
-    if (!ret_stats)
+    if (!ret_stats || ret_stats->size != sizeof *ret_stats)
         return -EINVAL;
     if (!w)
         return -EPERM;

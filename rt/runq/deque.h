@@ -72,6 +72,12 @@ static inline int rt_deque_push_announced(struct rt_deque *d, uintptr_t x)
     return 1;
 }
 
+/* Owner: how many there are, thieves at work not counted. */
+static inline int64_t rt_deque_count(struct rt_deque *d)
+{
+    return rt_load_relaxed(&d->bottom) - rt_load_relaxed(&d->top); /* relaxed: own write; a hint */
+}
+
 /* Owner: the newest entry without taking it; 0 = none. Only a hint, a thief may be at it. */
 static inline uintptr_t rt_deque_newest(struct rt_deque *d)
 {
@@ -102,8 +108,8 @@ static inline uintptr_t rt_deque_take(struct rt_deque *d)
 /* Any thread: take the oldest entry. 0 = none there, or another thread was faster; look at the size. */
 static inline uintptr_t rt_deque_oldest(struct rt_deque *d)
 {
-    int64_t t = rt_load_sc(&d->top);
-    int64_t b = rt_load_sc(&d->bottom); /* pairs: DQBOT <- rt_deque_push, DQTAKE <- rt_deque_take */
+    int64_t t = rt_load_sc(&d->top);    /* pairs: DQTAKE <- rt_deque_take */
+    int64_t b = rt_load_sc(&d->bottom); /* pairs: DQBOT <- rt_deque_push */
     if (t >= b)
         return 0;
     uintptr_t x = rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]); /* relaxed: the CAS validates it */

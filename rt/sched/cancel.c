@@ -43,6 +43,19 @@ static void post(struct skua_task *t)
     rt_post_pinned(t->group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
 }
 
+static void pass_message(struct skua_task *from, struct skua_task *to)
+{
+    const char *message = rt_task_message(from);
+    if (RT_UNLIKELY(message && !rt_task_is_done(to)))
+        SKUA_IGNORE(rt_task_set_message(to, message)); /* without memory the cancel goes without its text */
+}
+
+bool rt_cancel_pass(struct skua_task *from, struct skua_task *to)
+{
+    pass_message(from, to);
+    return rt_cancel(to);
+}
+
 /* A task lower on the stack that executes waits for the child above it, though its word does not say so before
  * the child suspends. */
 static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
@@ -62,7 +75,7 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     enum rt_phase phase = rt_ww_phase(word);
     if (phase == RT_PHASE_RUNNING) {
         struct skua_task *child = t == w->cur ? NULL : inline_child(w, t);
-        if (!child || !rt_cancel(child))
+        if (!child || !rt_cancel_pass(t, child))
             rt_cancel_pend(t);
         return NULL;
     }
@@ -82,9 +95,10 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     struct skua_task *target = t->target;
     if (target->group && target->group->worker == w && !rt_task_is_future(target) && !rt_task_is_done(target)) {
         (void)rt_add_relaxed(&target->cancels, 1); /* relaxed: a count */
+        pass_message(t, target);
         return target;
     }
-    if (!rt_cancel(target))
+    if (!rt_cancel_pass(t, target))
         rt_cancel_pend(t);
     return NULL;
 }
@@ -115,7 +129,7 @@ void rt_cancel_posted(struct skua_task *t)
 static void deliver_free(struct rt_worker *w, struct skua_task *t)
 {
     struct skua_task *child = inline_child(w, t);
-    if (RT_UNLIKELY(child && rt_cancel(child)))
+    if (RT_UNLIKELY(child && rt_cancel_pass(t, child)))
         return;
     for (;;) {
         uint64_t word;
@@ -131,7 +145,7 @@ static void deliver_free(struct rt_worker *w, struct skua_task *t)
         if (rt_ww_phase(word) != RT_PHASE_INLINE)
             return; /* pending */
         if (rt_ww_inline_visit(&t->wait)) {
-            bool passed = rt_cancel(t->target);
+            bool passed = rt_cancel_pass(t, t->target);
             rt_ww_inline_unvisit(&t->wait, !passed);
             return;
         }

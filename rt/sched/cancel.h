@@ -8,6 +8,9 @@
 /* Any thread. Requests that the task be cancelled (a future is completed as cancelled). False: it was done. */
 bool rt_cancel(struct skua_task *t);
 
+/* The same for what `from` waits for: the text of the request goes along. */
+bool rt_cancel_pass(struct skua_task *from, struct skua_task *to);
+
 /* On the thread of the task's group: a request that was posted there takes its turn. */
 void rt_cancel_posted(struct skua_task *t);
 

@@ -7,8 +7,11 @@
 
 enum {
     STEAL_MAX = 8,     /* entries that one thief takes at once */
-    SEARCH_ROUNDS = 24, /* rounds over all victims before a searcher parks: some microseconds, less than
-                          a third of what waking it would cost */
+    /* Rounds over all victims before a searcher parks. One that just ran out of work looks around and goes; one
+     * that was woken for work, which cost its waker more than all these rounds, looks longer. Spinning longer
+     * in the first case cost a server of short requests a quarter of its CPU. */
+    ROUNDS_IDLE = 2,
+    ROUNDS_WOKEN = 24,
 };
 
 /* --- stealing --- */
@@ -79,13 +82,21 @@ static bool own_mail(struct rt_worker *w)
     return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox);
 }
 
+/* A callback that ran after the deque was looked at may have put something there. */
+static bool own_tasks(struct rt_worker *w)
+{
+    return rt_deque_newest(&w->deque) != 0 || rt_load_relaxed(&w->next) != 0; /* relaxed: own writes */
+}
+
 static struct skua_task *search(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
     struct rt_backoff  b = RT_BACKOFF_INIT;
     for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++)
         w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
-    for (int round = 0; round < SEARCH_ROUNDS; round++) {
+    int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
+    w->woken = false;
+    for (int round = 0; round < rounds; round++) {
         struct skua_task *t = steal_round(w, 2);
         if (t)
             return t;
@@ -119,6 +130,7 @@ static int64_t park_timeout(struct rt_worker *w)
 static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
+    bool           searched = w->searching;
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
@@ -132,7 +144,9 @@ static void park(struct rt_worker *w)
         rt_watch_note_unpark(w->rt);
     }
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
-        w->searching = true;
+        w->searching = w->woken = true;
+    else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
+        w->searching = rt_idle_search(&w->rt->idle);
     w->looked = w->tick;
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
     rt_dispatch(w, &batch);
@@ -155,8 +169,8 @@ struct skua_task *rt_find(struct rt_worker *w)
             found(w);
             return t;
         }
-        if (w->ring_head || w->leaving || rt_deque_size(&w->deque) > 0)
-            continue; /* a callback that ran last may have woken a free task */
+        if (w->ring_head || w->leaving || own_tasks(w))
+            continue;
         if (own_mail(w) || rt_inject_length(&w->rt->inject) > 0) {
             rt_look_around(w);
             continue;

@@ -29,6 +29,8 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
     if (RT_UNLIKELY(t->flags & RT_TASK_MISSED) && outcome == 0 && w->rt->debug &&
         rt_load_relaxed(&t->cancels) > 0 && rt_reporter.swallowed) /* relaxed: a count */
         rt_reporter.swallowed(t);
+    if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) && rt_reporter.leftover)
+        rt_reporter.leftover(t);
     struct skua_group *g = t->group;
     count_finished(w, t);
     bool last = rt_task_complete(t, result, outcome, 1, &out);

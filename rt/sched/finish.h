@@ -19,6 +19,7 @@ void rt_task_unref(struct rt_worker *w, struct skua_task *t);
 struct rt_reporter {
     void (*unretrieved)(struct skua_task *t);
     void (*swallowed)(struct skua_task *t);
+    void (*leftover)(struct skua_task *t); /* failed while the shutdown cancelled it; in any mode */
 };
 extern struct rt_reporter rt_reporter;
 

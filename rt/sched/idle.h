@@ -10,13 +10,15 @@
  *    S2 load `searching`; not 0: done            P2 if I searched: searching -= 1 (seq_cst RMW)
  *    S3 load `parked`; no bit: done              P3 look at every queue again     (seq_cst loads)
  *    S4 searching: CAS 0 -> 1, or done           P4 found: clear my bit, go on; nothing: block
- *    S5 clear a bit by RMW: won it: ring
- *       lost it: searching -= 1, back to S2
+ *    S5 clear a bit by RMW: won it: ring         P5 found, and I had searched: search again
+ *       lost it: searching -= 1, back to S2         (rt_idle_search) before running anything
  *
  * All of these are sequentially consistent, so there is one order of them.
  *  - S3 sees no bit: every sleeper's P1 comes after S3, hence after S1, and its P3 sees the work.
  *  - S2 sees a searcher: that searcher leaves by P2 (or rt_idle_found, or S5) after S2, and looks again after
- *    that: at every queue (P3, rt_idle_found's caller) or at `parked` (S5 goes back to S2).
+ *    that: at every queue (P3, rt_idle_found's caller) or at `parked` (S5 goes back to S2). P5 is
+ *    for the searcher whose P3 finds work of its own: that may be long, and shared work published
+ *    before P2 would lie beside a sleeper. Searching again, it leaves by rt_idle_found, which looks.
  *  - S5 rings: the woken worker counts as searching from S4 on, and looks everywhere.
  * A bit is cleared exactly once: by the waker, which then owns the right to ring that worker once (so at most
  * one ring is in flight for each sleeper), or by the sleeper itself.
@@ -39,7 +41,8 @@ struct rt_idle {
     RT_CACHELINE RT_ATOMIC(uint64_t) parked[RT_IDLE_WORDS]; /* bit of each worker that sleeps or is about to */
 };
 
-/* P1 and P2. After it: look at every queue again, then either rt_idle_unpark and go on, or block. */
+/* P1 and P2. After it: look at every queue again, then block, or rt_idle_unpark and go on; when
+ * that returns false and this worker was searching, rt_idle_search before running anything (P5). */
 static inline void rt_idle_park(struct rt_idle *i, unsigned worker, int was_searching)
 {
     (void)rt_or_sc(&i->parked[worker / 64], (uint64_t)1 << (worker % 64)); /* pairs: IDLE -> rt_idle_pick */

@@ -13,6 +13,8 @@ void rt_ready(struct skua_task *t);
 void rt_ready_batch(struct rt_fifo *batch);
 /* Any thread. A step takes its turn in its home. */
 void rt_post_step(struct rt_step *step);
+/* The same from a waiter's fire: keeps the order of the waiters where the home is on this thread, through `out`. */
+void rt_fire_step(struct rt_step *step, struct rt_fifo *out);
 /* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. */
 void rt_post_pinned(struct skua_group *g, uintptr_t item);
 /* A fresh free task spawned by the task that runs on w: bottom of the deque. */
@@ -35,7 +37,9 @@ void rt_group_enqueue(struct skua_group *g, uintptr_t item);
 
 /* A task from the local queues, or NULL: somebody has to look around, or to run callbacks, on a loop stack. */
 struct skua_task *rt_pick_local(struct rt_worker *w);
-/* The same on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
+/* Nothing else is ready on this worker, and it is not time to look around. */
+bool rt_pick_is_alone(struct rt_worker *w);
+/* rt_pick_local on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
 struct skua_task *rt_pick_loop(struct rt_worker *w);
 /* Empties the inboxes, polls, expires timers, takes from the injector, all into this worker's queues. */
 void rt_look_around(struct rt_worker *w);

@@ -41,11 +41,14 @@ static void spill(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
-/* The first entry is the one that this worker runs next: nobody is told. From the second on a sleeper is
- * woken, since a task would wait otherwise. The watch looks after a worker that does not come to it. */
+/* The first entry is the one that this worker runs next: nobody is told. With the second a task would wait, and a
+ * sleeper is woken. With the third and later ones nobody sleeps without having been told: a worker parks only
+ * where it sees no deque with two entries, and a thief that leaves two behind tells the next. (A thief may make
+ * two of three while this push is on its way; then the watch tells. No task depends on it: this worker never
+ * sleeps before its deque is empty.) */
 static void push_deque(struct rt_worker *w, struct skua_task *t)
 {
-    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_newest(&w->deque) != 0;
+    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == 1;
     for (;;) {
         bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t) : rt_deque_push(&w->deque, (uintptr_t)t);
         if (RT_LIKELY(pushed))
@@ -139,6 +142,14 @@ void rt_post_step(struct rt_step *step)
     rt_post_pinned(step->home, rt_item(&step->link, RT_TAG_STEP));
 }
 
+void rt_fire_step(struct rt_step *step, struct rt_fifo *out)
+{
+    if (step->home->worker == rt_self())
+        rt_fifo_push(out, rt_item(&step->link, RT_TAG_STEP));
+    else
+        rt_post_step(step);
+}
+
 static void unpost(struct skua_group *g, uintptr_t item)
 {
     rt_absorb_pinned(g->worker);
@@ -174,7 +185,10 @@ void rt_ready_batch(struct rt_fifo *batch)
 {
     uintptr_t item;
     while ((item = rt_fifo_pop(batch)) != 0) {
-        RT_ASSERT(rt_item_tag(item) == RT_TAG_TASK);
-        rt_ready(rt_container_of(rt_item_link(item), struct skua_task, run));
+        struct rt_link *link = rt_item_link(item);
+        if (rt_item_tag(item) == RT_TAG_STEP)
+            rt_post_step(rt_container_of(link, struct rt_step, link));
+        else
+            rt_ready(rt_container_of(link, struct skua_task, run));
     }
 }

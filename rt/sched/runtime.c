@@ -198,7 +198,11 @@ static int check_options(const struct skua_run_opts *o)
 {
     if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX || o->blocking_threads < 0)
         return -EINVAL;
+    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
+        return -EINVAL;
     if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
+        return -EINVAL;
+    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
     return o->simulate ? -ENOTSUP : 0;
 }
@@ -213,6 +217,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
                                                : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
     rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size) : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;
+    rt_init(&rt->time.virtual_now, 1000 * RT_NS_PER_SEC); /* not 0: there is a past to ask for */
     int64_t stall = rt_env_int("SKUA_STALL_MS", 0, 3600000, rt->debug ? 100 : 0);
     rt->watch.stall_ns = stall ? (uint64_t)stall * RT_NS_PER_MS : RT_NEVER;
     rt_init(&rt->next_id, 1);
@@ -336,7 +341,7 @@ uint64_t rt_runtime_alive(struct rt_runtime *rt)
 void rt_runtime_note_change(struct rt_runtime *rt)
 {
     (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
-    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot)) /* relaxed: rang once too often at worst */
+    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot)) /* relaxed: see cancel_all */
         ask_leave(rt->workers[0]);
 }
 
@@ -352,7 +357,7 @@ static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
 
 static void cancel_all(struct rt_runtime *rt)
 {
-    rt_store_relaxed(&rt->snapshot, total_spawned(rt)); /* relaxed: likewise */
+    rt_store_relaxed(&rt->snapshot, total_spawned(rt)); /* relaxed: a stale view looks once more */
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
@@ -371,6 +376,18 @@ static void name_stubborn(struct rt_runtime *rt)
             rt_log("%s (spawned at %s) did not end when it was cancelled", rt_task_name(t),
                    t->where ? t->where : "an unknown place");
     }
+}
+
+/* From here on plain threads are refused. Those inside leave soon, they never block; what they started is counted
+ * when this returns. */
+static void refuse_visitors(struct rt_runtime *rt)
+{
+    (void)rt_xchg_sc(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
+    rt_lock(&rt->lock);
+    for (struct skua_group *g = rt->groups; g; g = g->sibling)
+        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
+            SKUA_IGNORE(rt_sys_sched_yield());
+    rt_unlock(&rt->lock);
 }
 
 struct drain_end {
@@ -392,7 +409,7 @@ int rt_runtime_drain(struct rt_runtime *rt)
     uint64_t         limit;
     int              r = 0;
     end.timer.step = (struct rt_step){ .run = run_drain_end, .home = rt->main_group };
-    rt_store_release(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
+    refuse_visitors(rt);
     if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 && limit != RT_NEVER) {
         struct rt_timers *ts = &rt->workers[0]->timers;
         r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP, rt_ns_add(rt_timers_read_clock(ts), limit));
@@ -442,18 +459,6 @@ void rt_group_leave(struct skua_group *g)
     (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
 }
 
-/* New ones are refused by now; those inside leave soon, they never block. */
-static void wait_for_visitors(struct rt_runtime *rt)
-{
-    (void)rt_xchg_sc(&rt->phase, RT_CLOSED);
-    rt_lock(&rt->lock); /* workers still free groups */
-    for (struct skua_group *g = rt->groups; g; g = g->sibling) {
-        (void)rt_xchg_sc(&g->closed, 1);
-        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
-            SKUA_IGNORE(rt_sys_sched_yield());
-    }
-    rt_unlock(&rt->lock);
-}
 
 static void free_groups(struct rt_runtime *rt)
 {
@@ -470,7 +475,7 @@ void rt_runtime_free(struct rt_runtime *rt)
 {
     if (rt->pool_stop)
         rt->pool_stop(rt);
-    wait_for_visitors(rt);
+    rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
     rt_watch_stop(rt);
     rt_signals_end(rt);

@@ -31,7 +31,7 @@ struct rt_runtime {
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */
     struct skua_group  *groups;     /* all of them */
-    RT_ATOMIC(uint64_t) snapshot;   /* tasks spawned when shutdown cancelled last; written by worker 0 */
+    RT_ATOMIC(uint64_t) snapshot;   /* tasks spawned when shutdown cancelled last; worker 0's thread */
     unsigned            started;    /* worker threads that run: 1..started */
     RT_ATOMIC(uint32_t) phase;      /* enum rt_rt_phase */
     RT_ATOMIC(uint32_t) next_home;  /* round robin over workers */

@@ -65,15 +65,20 @@ static struct seat *take_seat(struct rt_runtime *rt)
     return s;
 }
 
-static int catch_one(int signo)
+static int catch_one(int signo, bool is_fallback)
 {
-    if (users[signo]++ > 0)
-        return 0;
+    struct sigaction old;
     struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART };
+    if (users[signo] > 0 && is_fallback) {
+        users[signo]++;
+        return 0;
+    }
+    if (is_fallback)
+        act.sa_flags |= (int)SA_RESETHAND; /* a loop that is stuck can be interrupted by asking again */
     sigfillset(&act.sa_mask);
-    int r = rt_sys_sigaction(signo, &act, &before[signo]);
-    if (r < 0)
-        users[signo]--;
+    int r = rt_sys_sigaction(signo, &act, &old);
+    if (r == 0 && users[signo]++ == 0)
+        before[signo] = old;
     return r;
 }
 
@@ -84,12 +89,12 @@ static void release_mask(uint64_t mask)
             SKUA_IGNORE(rt_sys_sigaction(signo, &before[signo], NULL));
 }
 
-static int catch_mask(uint64_t mask)
+static int catch_mask(uint64_t mask, bool is_fallback)
 {
     for (int signo = 1; signo <= RT_SIGNALS; signo++) {
         if (!(mask >> (signo - 1) & 1))
             continue;
-        int r = catch_one(signo);
+        int r = catch_one(signo, is_fallback);
         if (r < 0) {
             release_mask(mask & (((uint64_t)1 << (signo - 1)) - 1));
             return r;
@@ -106,7 +111,7 @@ int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub)
     if (s) {
         uint64_t news = sub->name ? sub->mask & ~s->remembered : sub->mask;
         (void)rt_or_sc(&s->wanted, sub->mask);
-        r = catch_mask(news);
+        r = catch_mask(news, sub->is_fallback);
         if (r == 0) {
             if (sub->name)
                 s->remembered |= sub->mask; /* stays caught: nothing is lost between two waits */
@@ -162,13 +167,22 @@ void rt_signal_give_back(struct rt_runtime *rt, int signo)
     rt_ready_batch(&out);
 }
 
+static bool has_callback(struct seat *s, uint64_t bit)
+{
+    for (struct rt_signal_sub *sub = s->subs; sub; sub = sub->next)
+        if ((sub->mask & bit) && !sub->name && !sub->is_fallback)
+            return true;
+    return false;
+}
+
 /* Tells the subscribers of one signal. Under lock. */
 static void tell(struct seat *s, int signo, struct rt_fifo *out)
 {
     uint64_t bit = (uint64_t)1 << (signo - 1);
     bool     taken = false;
+    bool     asked = (s->remembered & bit) || has_callback(s, bit);
     for (struct rt_signal_sub *sub = s->subs; sub; sub = sub->next) {
-        if (!(sub->mask & bit))
+        if (!(sub->mask & bit) || (sub->is_fallback && asked))
             continue;
         if (!sub->name) {
             if (!rt_xchg_acq_rel(&sub->queued, 1)) /* pairs: SIGNAL <- the step's run */

@@ -13,6 +13,7 @@ struct rt_signal_sub {
     uint64_t              mask;    /* bit signo - 1 */
     uint64_t              name;    /* of a wait; 0 = a callback */
     struct rt_step        step;    /* posted to its home when a signal of the mask comes */
+    bool                  is_fallback; /* told only where nobody else asked; the next signal has its default action */
     RT_ATOMIC(uint32_t)   queued;  /* the step is on its way */
 };
 

@@ -57,7 +57,9 @@ int rt_spawn_opts_check(const struct skua_spawn_opts *opts)
 {
     if (!opts)
         return 0;
-    return opts->size == sizeof *opts ? 0 : -EINVAL;
+    if (opts->size != sizeof *opts)
+        return -EINVAL;
+    return opts->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1) ? -EINVAL : 0;
 }
 
 /* What only few spawns ask for. 0 or -ENOMEM. */

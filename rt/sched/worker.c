@@ -188,7 +188,7 @@ static void mark_inline(struct rt_stack *stack)
         f->parent->target = f->child;
         rt_ww_inline_enter(&f->parent->wait);
         /* a cancel that came while the child ran is passed on now that the child waits */
-        if (rt_ww_drop_cancel(&f->parent->wait) && !rt_cancel(f->child))
+        if (rt_ww_drop_cancel(&f->parent->wait) && !rt_cancel_pass(f->parent, f->child))
             rt_cancel_pend(f->parent);
     }
 }

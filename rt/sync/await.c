@@ -85,7 +85,7 @@ static int pass_on(struct rt_worker *w, struct skua_task *t)
 {
     if (!rt_ww_drop_cancel(&w->cur->wait))
         return 0;
-    if (!rt_cancel(t))
+    if (!rt_cancel_pass(w->cur, t))
         return rt_delivered(w->cur);
     if (rt_task_is_done(t) && w->cur->group)
         return rt_wait_turn(w); /* a future ends at once; its waiter still queues up */
@@ -110,7 +110,7 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     r = rt_wait_park_passing(&late);
     if (r == -ECANCELED) {
         (void)rt_waiter_remove(t, &waiter);
-        return rt_cancel(t) ? 1 : rt_delivered(me);
+        return rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
     }
     return late ? rt_delivered(me) : 0;
 }

@@ -37,8 +37,7 @@ struct done_cb {
 static void fire(struct rt_waiter *waiter, struct skua_task *done, struct rt_fifo *out)
 {
     (void)done;
-    (void)out;
-    rt_post_step(&rt_container_of(waiter, struct done_cb, waiter)->step);
+    rt_fire_step(&rt_container_of(waiter, struct done_cb, waiter)->step, out);
 }
 
 static void forget(struct rt_step *step)

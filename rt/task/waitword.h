@@ -66,6 +66,13 @@ static inline unsigned rt_ww_value(uint64_t word)
     return (unsigned)((word & RT_WW_VALUE_MASK) >> RT_WW_VALUE_BIT);
 }
 
+/* The ticket after that of `word`. 0 is no ticket: a slot that has used up all 2^40 begins at 1. */
+static inline uint64_t rt_ww_next_ticket(uint64_t word)
+{
+    uint64_t ticket = rt_ww_ticket(word) + RT_WW_TICKET_ONE;
+    return RT_LIKELY(ticket) ? ticket : RT_WW_TICKET_ONE;
+}
+
 /* The task itself: begin a suspension. Returns its ticket, or 0 when a cancel is pending (it stays pending).
  * Call before any waker learns the name. */
 static inline uint64_t rt_ww_arm(struct rt_waitword *w)
@@ -75,7 +82,7 @@ static inline uint64_t rt_ww_arm(struct rt_waitword *w)
     do {
         if (RT_UNLIKELY(old & RT_WW_CANCEL))
             return 0;
-        now = (rt_ww_ticket(old) + RT_WW_TICKET_ONE) | RT_PHASE_ARMED;
+        now = rt_ww_next_ticket(old) | RT_PHASE_ARMED;
     } while (!rt_cas_acq_rel(&w->bits, &old, now)); /* pairs: WAIT -> rt_ww_claim */
     return rt_ww_ticket(now);
 }
@@ -86,7 +93,7 @@ static inline uint64_t rt_ww_arm_pinned(struct rt_waitword *w)
     uint64_t old = rt_load_relaxed(&w->bits); /* relaxed: nobody else writes while RUNNING */
     if (RT_UNLIKELY(old & RT_WW_CANCEL))
         return 0;
-    uint64_t now = (rt_ww_ticket(old) + RT_WW_TICKET_ONE) | RT_PHASE_PARKED;
+    uint64_t now = rt_ww_next_ticket(old) | RT_PHASE_PARKED;
     rt_store_release(&w->bits, now); /* pairs: WAIT -> rt_ww_claim */
     return rt_ww_ticket(now);
 }
@@ -110,7 +117,7 @@ static inline enum rt_claim rt_ww_claim(struct rt_waitword *w, uint64_t ticket, 
         enum rt_phase phase = rt_ww_phase(old);
         if (rt_ww_ticket(old) != ticket || (phase != RT_PHASE_ARMED && phase != RT_PHASE_PARKED))
             return RT_CLAIM_STALE;
-        uint64_t now = ticket | ((uint64_t)value << RT_WW_VALUE_BIT) | RT_PHASE_RUNNING;
+        uint64_t now = ticket | ((uint64_t)value << RT_WW_VALUE_BIT) | (old & RT_WW_CANCEL) | RT_PHASE_RUNNING;
         if (rt_cas_acq_rel(&w->bits, &old, now)) /* pairs: WAIT <- rt_ww_park, WAKE -> rt_ww_finish */
             return phase == RT_PHASE_ARMED ? RT_CLAIM_NOTHING : RT_CLAIM_SUBMIT;
     }

@@ -1,43 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* The deque of ready tasks (rt/runq/deque.h): every entry comes out exactly once, with what was written into
- * it before it was pushed; a full deque refuses.
+/* The deque of ready tasks (rt/runq/deque.h): every entry comes out exactly once, with what was
+ * written into it before it was pushed; a full deque refuses.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/deque_model.cpp -o /tmp/m && /tmp/m
- * A mutant: add -DMUT_name; the program then has to fail.
- *
- * MUTANT: TAKE_RELAXED       the owner lowers bottom without the full order
- * MUTANT: TAKE_SPLIT         the owner does not settle the last entry by compare-and-swap
- * MUTANT: TAKE_TOP_RELAXED   the owner reads an old top
- * MUTANT: OLDEST_RELAXED     a thief reads top and bottom in any order
- * MUTANT: OLDEST_BLIND       a thief takes its entry without validating it
- * MUTANT: OLDEST_CAS_RELAXED a thief's claim is not in the total order
- * MUTANT: PUSH_RELAXED       the entry is not published by bottom
- * MUTANT: PUSH_NO_LIMIT      the check for a full deque is off by one
- * MUTANT: ANNOUNCED_RELAXED  as PUSH_RELAXED, in the push that announces
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/deque_model.cpp
+ *   /tmp/m
+ * A mutant is run by RT_MODEL_MUTANT=name /tmp/m; the program then has to fail.
  */
 #define RT_DEQUE_CAP 2
 
-#if defined(MUT_TAKE_RELAXED)
-#define MODEL_MUTANT "rt_deque_take", "xchg_sc", MODEL_RELAXED
-#elif defined(MUT_TAKE_SPLIT)
-#define MODEL_MUTANT "rt_deque_take", "cas_sc", MODEL_BLIND
-#elif defined(MUT_TAKE_TOP_RELAXED)
-#define MODEL_MUTANT "rt_deque_take", "load_sc", MODEL_RELAXED
-#elif defined(MUT_OLDEST_RELAXED)
-#define MODEL_MUTANT "rt_deque_oldest", "load_sc", MODEL_RELAXED
-#elif defined(MUT_OLDEST_BLIND)
-#define MODEL_MUTANT "rt_deque_oldest", "cas_sc", MODEL_BLIND
-#elif defined(MUT_OLDEST_CAS_RELAXED)
-#define MODEL_MUTANT "rt_deque_oldest", "cas_sc", MODEL_RELAXED
-#elif defined(MUT_PUSH_RELAXED)
-#define MODEL_MUTANT "rt_deque_push", "store_release", MODEL_RELAXED
-#elif defined(MUT_PUSH_NO_LIMIT)
-#define MODEL_MUTANT "rt_deque_push", "load_acquire", MODEL_ONE_OFF
-#elif defined(MUT_ANNOUNCED_RELAXED)
-#define MODEL_MUTANT "rt_deque_push_announced", "xchg_sc", MODEL_RELAXED
-#endif
-
 #include "model_main.h"
+
+static const model_mutant model_mutants[] = {
+    /* MUTANT: TAKE_RELAXED: the owner lowers bottom without the full order */
+    { "TAKE_RELAXED", "one thief", "rt_deque_take", "xchg_sc", MODEL_RELAXED },
+    /* MUTANT: TAKE_SPLIT: the owner does not settle the last entry by compare-and-swap */
+    { "TAKE_SPLIT", "one thief", "rt_deque_take", "cas_sc", MODEL_BLIND },
+    /* MUTANT: TAKE_TOP_RELAXED: the owner reads an old top */
+    { "TAKE_TOP_RELAXED", "one thief", "rt_deque_take", "load_sc", MODEL_RELAXED },
+    /* MUTANT: OLDEST_RELAXED: a thief reads top and bottom in any order */
+    { "OLDEST_RELAXED", "one thief", "rt_deque_oldest", "load_sc", MODEL_RELAXED },
+    /* MUTANT: OLDEST_BLIND: a thief takes its entry without validating it */
+    { "OLDEST_BLIND", "one thief", "rt_deque_oldest", "cas_sc", MODEL_BLIND },
+    /* MUTANT: OLDEST_CAS_RELAXED: a thief's claim is not in the total order */
+    { "OLDEST_CAS_RELAXED", "one thief", "rt_deque_oldest", "cas_sc", MODEL_RELAXED },
+    /* MUTANT: PUSH_RELAXED: the entry is not published by bottom */
+    { "PUSH_RELAXED", "one thief", "rt_deque_push", "store_release", MODEL_RELAXED },
+    /* MUTANT: PUSH_NO_LIMIT: the check for a full deque is off by one */
+    { "PUSH_NO_LIMIT", "full", "rt_deque_push", "load_acquire", MODEL_ONE_OFF },
+    /* MUTANT: ANNOUNCED_RELAXED: as PUSH_RELAXED, in the push that announces */
+    { "ANNOUNCED_RELAXED", "one thief", "rt_deque_push_announced", "xchg_sc", MODEL_RELAXED },
+};
 
 #include "runq/deque.h"
 
@@ -179,7 +172,7 @@ struct deque_full : rl::test_suite<deque_full, 1>, deque_base {
 
 int main(int argc, char **argv)
 {
-    model_begin(argc, argv, "deque");
+    MODEL_BEGIN(argc, argv, "deque");
     model_random<deque_full>("full", 1);
     model_random<deque_one>("one thief", 1000000);
     model_random<deque_two>("two thieves", 1000000);

@@ -1,43 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* The inbox of a worker (rt/runq/inbox.h): nothing is lost, each producer's items stay in order, what was
- * written into an item is visible to the taker, and when the taker sleeps after a look at an empty inbox,
- * exactly one producer has the duty to ring.
+/* The inbox of a worker (rt/runq/inbox.h): nothing is lost, each producer's items stay in order,
+ * what was written into an item is visible to the taker, and when the taker sleeps after a look at
+ * an empty inbox, exactly one producer has the duty to ring.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/inbox_model.cpp -o /tmp/m && /tmp/m
- * A mutant: add -DMUT_name; the program then has to fail.
- *
- * MUTANT: PUSH_RELAXED the item is not published
- * MUTANT: PUSH_SPLIT   push by load and store: another producer's item is dropped
- * MUTANT: PUSH_BLIND   push without comparing: the chain behind the old head is lost
- * MUTANT: TAKE_RELAXED the taker does not synchronise with the producers
- * MUTANT: TAKE_SPLIT   take by load and store: an item pushed in between is dropped
- * MUTANT: HAS_BLIND    the sleeper's last look sees nothing
- * MUTANT: HAS_RELAXED  the sleeper's last look is not in the total order
- * MUTANT: NO_RING      nobody rings after a push onto an empty inbox
- * MUTANT: ALL_RING     every producer rings
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/inbox_model.cpp
+ *   /tmp/m
+ * A mutant is run by RT_MODEL_MUTANT=name /tmp/m; the program then has to fail.
  */
-#if defined(MUT_PUSH_RELAXED)
-#define MODEL_MUTANT "rt_inbox_push", "cas_sc", MODEL_RELAXED
-#elif defined(MUT_PUSH_SPLIT)
-#define MODEL_MUTANT "rt_inbox_push", "cas_sc", MODEL_SPLIT
-#elif defined(MUT_PUSH_BLIND)
-#define MODEL_MUTANT "rt_inbox_push", "cas_sc", MODEL_BLIND
-#elif defined(MUT_TAKE_RELAXED)
-#define MODEL_MUTANT "rt_inbox_take", "xchg_acquire", MODEL_RELAXED
-#elif defined(MUT_TAKE_SPLIT)
-#define MODEL_MUTANT "rt_inbox_take", "xchg_acquire", MODEL_SPLIT
-#elif defined(MUT_HAS_BLIND)
-#define MODEL_MUTANT "rt_inbox_has", "load_sc", MODEL_ZERO
-#define MODEL_SUITE "sleep"
-#elif defined(MUT_HAS_RELAXED)
-#define MODEL_MUTANT "rt_inbox_has", "load_sc", MODEL_RELAXED
-#define MODEL_SUITE "sleep"
-#elif defined(MUT_NO_RING) || defined(MUT_ALL_RING)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#define MODEL_SUITE "sleep"
-#endif
-
 #include "model_main.h"
+
+static const model_mutant model_mutants[] = {
+    /* MUTANT: PUSH_RELAXED: the item is not published */
+    { "PUSH_RELAXED", "take", "rt_inbox_push", "cas_sc", MODEL_RELAXED },
+    /* MUTANT: PUSH_SPLIT: push by load and store: another producer's item is dropped */
+    { "PUSH_SPLIT", "take", "rt_inbox_push", "cas_sc", MODEL_SPLIT },
+    /* MUTANT: PUSH_BLIND: push without comparing: the chain behind the old head is lost */
+    { "PUSH_BLIND", "take", "rt_inbox_push", "cas_sc", MODEL_BLIND },
+    /* MUTANT: TAKE_RELAXED: the taker does not synchronise with the producers */
+    { "TAKE_RELAXED", "take", "rt_inbox_take", "xchg_acquire", MODEL_RELAXED },
+    /* MUTANT: TAKE_SPLIT: take by load and store: an item pushed in between is dropped */
+    { "TAKE_SPLIT", "take", "rt_inbox_take", "xchg_acquire", MODEL_SPLIT },
+    /* MUTANT: HAS_BLIND: the sleeper's last look sees nothing */
+    { "HAS_BLIND", "sleep", "rt_inbox_has", "load_sc", MODEL_ZERO },
+    /* MUTANT: HAS_RELAXED: the sleeper's last look is not in the total order */
+    { "HAS_RELAXED", "sleep", "rt_inbox_has", "load_sc", MODEL_RELAXED },
+    /* MUTANT: NO_RING: nobody rings after a push onto an empty inbox */
+    { "NO_RING", "sleep", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: ALL_RING: every producer rings */
+    { "ALL_RING", "sleep", NULL, NULL, MODEL_RIGHT },
+};
 
 #include "runq/inbox.h"
 
@@ -110,8 +102,8 @@ struct inbox_take : rl::test_suite<inbox_take, 3>, inbox_base {
     }
 };
 
-/* The taker sleeps when it finds nothing: announce, look a last time, block. A lost duty to ring is a
- * deadlock; a duty twice for one emptying of the inbox is an assertion. */
+/* The taker sleeps when it finds nothing: announce, look a last time, block. A lost duty to ring is
+ * a deadlock; a duty twice for one emptying of the inbox is an assertion. */
 struct inbox_sleep : rl::test_suite<inbox_sleep, 3>, inbox_base {
     rl::atomic<int> asleep;
     HANDLE          bell;
@@ -137,16 +129,11 @@ struct inbox_sleep : rl::test_suite<inbox_sleep, 3>, inbox_base {
     void produce(int i)
     {
         int was_empty = push(i);
-#ifdef MUT_ALL_RING
-        was_empty = 1;
-#endif
-        if (!was_empty)
+        if (!was_empty && !MODEL_IS("ALL_RING"))
             return;
         duties++;
-#ifndef MUT_NO_RING
-        if (rt_load_sc(&asleep))
+        if (rt_load_sc(&asleep) && !MODEL_IS("NO_RING"))
             ReleaseSemaphore(bell, 1, 0);
-#endif
     }
 
     void thread(unsigned id)
@@ -172,7 +159,7 @@ struct inbox_sleep : rl::test_suite<inbox_sleep, 3>, inbox_base {
 
 int main(int argc, char **argv)
 {
-    model_begin(argc, argv, "inbox");
+    MODEL_BEGIN(argc, argv, "inbox");
     model_random<inbox_take>("take", 1000000);
     model_random<inbox_sleep>("sleep", 1000000);
     model_bounded<inbox_take>("take", 2);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs of base/atomic.h over the Relacy model checker, for the protocol headers compiled as C++.
+/* The verbs of base/atomic.h over the Relacy model checker, for the protocol headers compiled as
+ * C++.
  *
- * A model may name one *mutant* before it includes a protocol header:
- *     #define MODEL_MUTANT "function", "verb", MODEL_RELAXED
- * Then that verb in that function does the wrong thing named last, and the checker has to object. So the
+ * A model lists *mutants*, and the variable RT_MODEL_MUTANT names one of them: then one verb in
+ * one function does the wrong thing given in the list, and the checker has to object. So the
  * headers are mutated without being copied or touched.
  */
 #ifndef RT_MODEL_ATOMIC_H
@@ -30,22 +30,40 @@ enum model_wrong {
     MODEL_ZERO,    /* a load that returns nothing                                    */
 };
 
-#ifdef MODEL_MUTANT
-struct model_place {
-    const char *function;
+struct model_mutant {
+    const char *name;
+    const char *suite;    /* the one that has to fail                                      */
+    const char *function; /* NULL: the model itself asks with MODEL_IS                     */
     const char *verb;
     model_wrong wrong;
 };
 
+static const model_mutant *model_chosen; /* NULL: none; fixed before the first suite begins */
+
 static inline model_wrong model_here(const char *function, const char *verb)
 {
-    static const model_place place = { MODEL_MUTANT };
-    return strcmp(function, place.function) || strcmp(verb, place.verb) ? MODEL_RIGHT : place.wrong;
+    const model_mutant *m = model_chosen;
+    return m && m->function && !strcmp(function, m->function) && !strcmp(verb, m->verb)
+               ? m->wrong
+               : MODEL_RIGHT;
 }
-#define MODEL_HERE(verb) model_here(__func__, verb)
-#else
-#define MODEL_HERE(verb) MODEL_RIGHT
-#endif
+
+static inline bool model_is(const char *name)
+{
+    return model_chosen && !strcmp(model_chosen->name, name);
+}
+
+/* Each place asks once, so that a right run is not slowed down by the wrong ones. */
+#define MODEL_HERE(verb)                                        \
+    ({                                                          \
+        static const model_wrong here = model_here(__func__, verb); \
+        here;                                                   \
+    })
+#define MODEL_IS(name)                          \
+    ({                                          \
+        static const bool is = model_is(name);  \
+        is;                                     \
+    })
 
 enum model_op { MODEL_SET, MODEL_ADD, MODEL_SUB, MODEL_OR, MODEL_AND };
 
@@ -61,7 +79,8 @@ static inline rl::memory_order model_store_order(rl::memory_order mo)
 }
 
 template <typename T>
-static inline T model_load(rl::atomic<T> *p, rl::memory_order mo, model_wrong wrong, rl::debug_info_param info)
+static inline T model_load(rl::atomic<T> *p, rl::memory_order mo, model_wrong wrong,
+                           rl::debug_info_param info)
 {
     T value = p->load(wrong == MODEL_RELAXED ? rl::mo_relaxed : mo, info);
     return wrong == MODEL_ONE_OFF ? value + 1 : wrong == MODEL_ZERO ? 0 : value;
@@ -92,8 +111,8 @@ template <typename T> static inline T model_apply(model_op op, T old, T v)
 }
 
 template <typename T, typename V>
-static inline T model_rmw(model_op op, rl::atomic<T> *p, V value, rl::memory_order mo, model_wrong wrong,
-                          rl::debug_info_param info)
+static inline T model_rmw(model_op op, rl::atomic<T> *p, V value, rl::memory_order mo,
+                          model_wrong wrong, rl::debug_info_param info)
 {
     T v = (T)value;
     if (wrong == MODEL_SPLIT || wrong == MODEL_SKIP) {

@@ -1,67 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /* The state word (rt/task/stateword.h). Three suites:
- *  waiters  a completer against waiters that link themselves, and one that takes itself off again: every waiter
- *           linked before DONE is fired once or took itself off, never both; whoever sees DONE sees the
- *           result; the last of the releases, and no other, frees the object, after everybody's last access;
+ *  waiters  a completer against waiters that link themselves, and one that takes itself off again:
+ *           every waiter linked before DONE is fired once or took itself off, never both; whoever
+ *           sees DONE sees the result; the last of the releases, and no other, frees the object,
+ *           after everybody's last access;
  *  future   two setters: one is chosen and its result is the one a reader sees;
  *  retain   somebody without a reference takes one only while the object is alive and not done.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/stateword_model.cpp -o /tmp/m && /tmp/m
- * A mutant: add -DMUT_name; the program then has to fail.
- *
- * MUTANT: COMPLETE_NO_LIST the completer does not look at the list
- * MUTANT: COMPLETE_RELAXED the result is not published
- * MUTANT: COMPLETE_BLIND   DONE is set over whatever happened in between
- * MUTANT: COMPLETE_SPLIT   DONE is set by load and store
- * MUTANT: LOAD_RELAXED     the reader of DONE does not see the result
- * MUTANT: PENDING_RELAXED  the lock does not show what the last holder did to the list
- * MUTANT: PENDING_SPLIT    two waiters hold the lock
- * MUTANT: LOCK_SPLIT       the completer and a waiter hold the lock
- * MUTANT: UNLOCK_RELAXED   the list is not published by unlocking
- * MUTANT: UNLOCK_BLIND     unlocking wipes out DONE
- * MUTANT: UNLOCK_NO_FLAG   unlocking does not say that somebody waits
- * MUTANT: RELEASE_RELAXED  the one who frees does not see the others' last accesses
- * MUTANT: RELEASE_SPLIT    two references dropped, one counted
- * MUTANT: RELEASE_LOAD     the same as RELEASE_RELAXED, where the last reference is only read
- * MUTANT: CHOOSE_SPLIT     two setters are chosen
- * MUTANT: RETAIN_BLIND     a reference is taken on an object that was done meanwhile
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/stateword_model.cpp
+ *   /tmp/m
+ * A mutant is run by RT_MODEL_MUTANT=name /tmp/m; the program then has to fail.
  */
-#if defined(MUT_COMPLETE_RELAXED)
-#define MODEL_MUTANT "rt_st_complete", "cas_acq_rel", MODEL_RELAXED
-#elif defined(MUT_COMPLETE_BLIND)
-#define MODEL_MUTANT "rt_st_complete", "cas_acq_rel", MODEL_BLIND
-#elif defined(MUT_COMPLETE_SPLIT)
-#define MODEL_MUTANT "rt_st_complete", "cas_acq_rel", MODEL_SPLIT
-#elif defined(MUT_LOAD_RELAXED)
-#define MODEL_MUTANT "rt_st_load", "load_acquire", MODEL_RELAXED
-#define MODEL_SUITE "future"
-#elif defined(MUT_PENDING_RELAXED)
-#define MODEL_MUTANT "rt_st_try_lock_pending", "cas_acq_rel", MODEL_RELAXED
-#elif defined(MUT_PENDING_SPLIT)
-#define MODEL_MUTANT "rt_st_try_lock_pending", "cas_acq_rel", MODEL_SPLIT
-#elif defined(MUT_LOCK_SPLIT)
-#define MODEL_MUTANT "rt_st_try_lock", "cas_acq_rel", MODEL_SPLIT
-#elif defined(MUT_UNLOCK_RELAXED)
-#define MODEL_MUTANT "rt_st_unlock", "cas_acq_rel", MODEL_RELAXED
-#elif defined(MUT_UNLOCK_BLIND)
-#define MODEL_MUTANT "rt_st_unlock", "cas_acq_rel", MODEL_BLIND
-#elif defined(MUT_RELEASE_RELAXED)
-#define MODEL_MUTANT "rt_st_release", "sub_acq_rel", MODEL_RELAXED
-#elif defined(MUT_RELEASE_SPLIT)
-#define MODEL_MUTANT "rt_st_release", "sub_acq_rel", MODEL_SPLIT
-#elif defined(MUT_RELEASE_LOAD)
-#define MODEL_MUTANT "rt_st_release", "load_acquire", MODEL_RELAXED
-#elif defined(MUT_CHOOSE_SPLIT)
-#define MODEL_MUTANT "rt_st_choose", "or_acq_rel", MODEL_SPLIT
-#define MODEL_SUITE "future"
-#elif defined(MUT_RETAIN_BLIND)
-#define MODEL_MUTANT "rt_st_try_retain_pending", "cas_acq_rel", MODEL_BLIND
-#define MODEL_SUITE "retain"
-#elif defined(MUT_COMPLETE_NO_LIST) || defined(MUT_UNLOCK_NO_FLAG)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#endif
-
 #include "model_main.h"
+
+static const model_mutant model_mutants[] = {
+    /* MUTANT: COMPLETE_NO_LIST: the completer does not look at the list */
+    { "COMPLETE_NO_LIST", "waiters", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: COMPLETE_RELAXED: the result is not published */
+    { "COMPLETE_RELAXED", "waiters", "rt_st_complete", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: COMPLETE_BLIND: DONE is set over whatever happened in between */
+    { "COMPLETE_BLIND", "waiters", "rt_st_complete", "cas_acq_rel", MODEL_BLIND },
+    /* MUTANT: COMPLETE_SPLIT: DONE is set by load and store */
+    { "COMPLETE_SPLIT", "waiters", "rt_st_complete", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: LOAD_RELAXED: the reader of DONE does not see the result */
+    { "LOAD_RELAXED", "future", "rt_st_load", "load_acquire", MODEL_RELAXED },
+    /* MUTANT: PENDING_RELAXED: the lock does not show what the last holder did to the list */
+    { "PENDING_RELAXED", "waiters", "rt_st_try_lock_pending", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: PENDING_SPLIT: two waiters hold the lock */
+    { "PENDING_SPLIT", "waiters", "rt_st_try_lock_pending", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: LOCK_SPLIT: the completer and a waiter hold the lock */
+    { "LOCK_SPLIT", "waiters", "rt_st_try_lock", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: UNLOCK_RELAXED: the list is not published by unlocking */
+    { "UNLOCK_RELAXED", "waiters", "rt_st_unlock", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: UNLOCK_BLIND: unlocking wipes out DONE */
+    { "UNLOCK_BLIND", "waiters", "rt_st_unlock", "cas_acq_rel", MODEL_BLIND },
+    /* MUTANT: UNLOCK_NO_FLAG: unlocking does not say that somebody waits */
+    { "UNLOCK_NO_FLAG", "waiters", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: RELEASE_RELAXED: the one who frees does not see the others' last accesses */
+    { "RELEASE_RELAXED", "waiters", "rt_st_release", "sub_acq_rel", MODEL_RELAXED },
+    /* MUTANT: RELEASE_SPLIT: two references dropped, one counted */
+    { "RELEASE_SPLIT", "waiters", "rt_st_release", "sub_acq_rel", MODEL_SPLIT },
+    /* MUTANT: RELEASE_LOAD: the same as RELEASE_RELAXED, where the last reference is only read */
+    { "RELEASE_LOAD", "waiters", "rt_st_release", "load_acquire", MODEL_RELAXED },
+    /* MUTANT: CHOOSE_SPLIT: two setters are chosen */
+    { "CHOOSE_SPLIT", "future", "rt_st_choose", "or_acq_rel", MODEL_SPLIT },
+    /* MUTANT: RETAIN_BLIND: a reference is taken on an object that was done meanwhile */
+    { "RETAIN_BLIND", "retain", "rt_st_try_retain_pending", "cas_acq_rel", MODEL_BLIND },
+};
 
 #include "task/stateword.h"
 
@@ -70,7 +56,7 @@
 
 struct stateword_base {
     struct rt_stateword s;
-    rl::var<int>        memory;  /* the object: read by everybody who uses it, written by who frees it */
+    rl::var<int>        memory;  /* the object: read by everybody who uses it, written to free it */
     rl::var<int>        result;
     rl::var<unsigned>   list;    /* a bit for each waiter; guarded by the lock */
     int                 linked[WAITERS];
@@ -113,10 +99,18 @@ struct stateword_base {
 
     void unlock(int has_waiters)
     {
-#ifdef MUT_UNLOCK_NO_FLAG
-        has_waiters = 0;
-#endif
-        rt_st_unlock(&s, has_waiters);
+        rt_st_unlock(&s, has_waiters && !MODEL_IS("UNLOCK_NO_FLAG"));
+    }
+
+    void fire_all()
+    {
+        lock();
+        unsigned all = RT_VAR_GET(list);
+        RT_VAR_SET(list, 0);
+        rt_st_unlock(&s, 0);
+        for (int i = 0; i < WAITERS; i++)
+            if (all & 1u << i)
+                RL_ASSERT(fired[i]++ == 0 && !unlinked[i]);
     }
 
     void complete(int value)
@@ -130,15 +124,8 @@ struct stateword_base {
                 free_object();
             return;
         }
-#ifndef MUT_COMPLETE_NO_LIST
-        lock();
-        unsigned all = RT_VAR_GET(list);
-        RT_VAR_SET(list, 0);
-        rt_st_unlock(&s, 0);
-        for (int i = 0; i < WAITERS; i++)
-            if (all & 1u << i)
-                RL_ASSERT(fired[i]++ == 0 && !unlinked[i]);
-#endif
+        if (!MODEL_IS("COMPLETE_NO_LIST"))
+            fire_all();
         release();
     }
 
@@ -242,8 +229,8 @@ struct stateword_future : rl::test_suite<stateword_future, 3>, stateword_base {
     }
 };
 
-/* The completer's own reference keeps the object until it is done, so whoever finds it not done finds it
- * alive. The fast path of a last release rests on this. */
+/* The completer's own reference keeps the object until it is done, so whoever finds it not done
+ * finds it alive. The fast path of a last release rests on this. */
 struct stateword_retain : rl::test_suite<stateword_retain, 3>, stateword_base {
     void before() { setup(2); }
 
@@ -271,7 +258,7 @@ struct stateword_retain : rl::test_suite<stateword_retain, 3>, stateword_base {
 
 int main(int argc, char **argv)
 {
-    model_begin(argc, argv, "stateword");
+    MODEL_BEGIN(argc, argv, "stateword");
     model_random<stateword_waiters>("waiters", 1000000);
     model_random<stateword_future>("future", 500000);
     model_random<stateword_retain>("retain", 500000);

@@ -1,90 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 /* The wait word (rt/task/waitword.h). Three suites:
- *  free    a task arms, leaves its stack, is resumed by whoever claims it, and arms again, with two claimers and a
- *          canceller: one winner for each ticket, never resumed twice, never before it left its stack, the
- *          resumed task sees the winner's value and what the winner wrote before, a late name fails, a cancel
- *          ends a wait or stays pending until the task takes it;
+ *  free    a task arms, leaves its stack, is resumed by whoever claims it, and arms again, with two
+ *          claimers and a canceller: one winner for each ticket, never resumed twice, never before
+ *          it left its stack, the resumed task sees the winner's value and what the winner wrote
+ *          before, a late name fails, a cancel ends a wait or stays pending until the task takes
+ *          it;
  *  pinned  the same with the store instead of the compare-and-swap, resumed by its own thread only;
- *  inline  a task waits for a child on its own stack: it never goes on while a canceller is at the child.
+ *  inline  a task waits for a child on its own stack: it never goes on while a canceller is at the
+ * child.
  *
- * By hand: g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model tests/model/waitword_model.cpp -o /tmp/m && /tmp/m
- * A mutant: add -DMUT_name; the program then has to fail.
- *
- * MUTANT: CLAIM_SPLIT     two claimers win
- * MUTANT: CLAIM_RELAXED   the claimer resumes a stack that is still being left
- * MUTANT: PARK_RELAXED    leaving the stack is not published
- * MUTANT: PARK_BLIND      the leaver parks over a claim: nobody resumes the task
- * MUTANT: CANCEL_SKIP     a cancel of a running task is not noted
- * MUTANT: CANCEL_SPLIT    a cancel wins together with a claimer
- * MUTANT: ARM_BLIND       arming wipes out a cancel that came in between
- * MUTANT: FINISH_RELAXED  the resumed task does not see what the winner wrote
- * MUTANT: FINISH_SPLIT    taking the pending cancel off wipes out another
- * MUTANT: SAME_TICKET     the ticket is not raised: a late name claims the next wait
- * MUTANT: PINNED_ARMED    a pinned task's store does not publish what it wrote before
- * MUTANT: VISIT_SKIP      the canceller at the child is not counted
- * MUTANT: ENTER_RELAXED   the child is not published by the wait
- * MUTANT: UNVISIT_RELAXED the canceller's last look at the child is not over when the task goes on
- * MUTANT: UNVISIT_SPLIT   two cancellers leave and one is counted
- * MUTANT: LEAVE_BLIND     the task goes on although a canceller came in between
+ * By hand, from the top of the tree:
+ *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/waitword_model.cpp
+ *   /tmp/m
+ * A mutant is run by RT_MODEL_MUTANT=name /tmp/m; the program then has to fail.
  */
-#if defined(MUT_CLAIM_SPLIT)
-#define MODEL_MUTANT "rt_ww_claim", "cas_acq_rel", MODEL_SPLIT
-#define MODEL_SUITE "free"
-#elif defined(MUT_CLAIM_RELAXED)
-#define MODEL_MUTANT "rt_ww_claim", "cas_acq_rel", MODEL_RELAXED
-#define MODEL_SUITE "free"
-#elif defined(MUT_PARK_RELAXED)
-#define MODEL_MUTANT "rt_ww_park", "cas_acq_rel", MODEL_RELAXED
-#define MODEL_SUITE "free"
-#elif defined(MUT_PARK_BLIND)
-#define MODEL_MUTANT "rt_ww_park", "cas_acq_rel", MODEL_BLIND
-#define MODEL_SUITE "free"
-#elif defined(MUT_CANCEL_SKIP)
-#define MODEL_MUTANT "rt_ww_cancel", "cas_acq_rel", MODEL_SKIP
-#define MODEL_SUITE "free"
-#elif defined(MUT_CANCEL_SPLIT)
-#define MODEL_MUTANT "rt_ww_cancel", "cas_acq_rel", MODEL_SPLIT
-#define MODEL_SUITE "free"
-#elif defined(MUT_ARM_BLIND)
-#define MODEL_MUTANT "rt_ww_arm", "cas_acq_rel", MODEL_BLIND
-#define MODEL_SUITE "free"
-#elif defined(MUT_FINISH_RELAXED)
-#define MODEL_MUTANT "rt_ww_finish", "load_acquire", MODEL_RELAXED
-#define MODEL_SUITE "free"
-#elif defined(MUT_FINISH_SPLIT)
-#define MODEL_MUTANT "rt_ww_finish", "and_acq_rel", MODEL_SKIP
-#define MODEL_SUITE "free"
-#elif defined(MUT_SAME_TICKET)
-#define MODEL_MUTANT "", "", MODEL_RIGHT
-#define MODEL_SUITE "free"
-#elif defined(MUT_PINNED_ARMED)
-#define MODEL_MUTANT "rt_ww_arm_pinned", "store_release", MODEL_RELAXED
-#define MODEL_SUITE "pinned"
-#elif defined(MUT_VISIT_SKIP)
-#define MODEL_MUTANT "rt_ww_inline_visit", "cas_acq_rel", MODEL_SKIP
-#define MODEL_SUITE "inline"
-#elif defined(MUT_ENTER_RELAXED)
-#define MODEL_MUTANT "rt_ww_inline_enter", "cas_acq_rel", MODEL_RELAXED
-#define MODEL_SUITE "inline"
-#elif defined(MUT_UNVISIT_RELAXED)
-#define MODEL_MUTANT "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_RELAXED
-#define MODEL_SUITE "inline"
-#elif defined(MUT_UNVISIT_SPLIT)
-#define MODEL_MUTANT "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_SPLIT
-#define MODEL_SUITE "inline"
-#elif defined(MUT_LEAVE_BLIND)
-#define MODEL_MUTANT "rt_ww_inline_leave", "cas_acq_rel", MODEL_BLIND
-#define MODEL_SUITE "inline"
-#endif
-
 #include "model_main.h"
+
+static const model_mutant model_mutants[] = {
+    /* MUTANT: CLAIM_SPLIT: two claimers win */
+    { "CLAIM_SPLIT", "free", "rt_ww_claim", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: CLAIM_RELAXED: the claimer resumes a stack that is still being left */
+    { "CLAIM_RELAXED", "free", "rt_ww_claim", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: PARK_RELAXED: leaving the stack is not published */
+    { "PARK_RELAXED", "free", "rt_ww_park", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: PARK_BLIND: the leaver parks over a claim: nobody resumes the task */
+    { "PARK_BLIND", "free", "rt_ww_park", "cas_acq_rel", MODEL_BLIND },
+    /* MUTANT: CANCEL_SKIP: a cancel of a running task is not noted */
+    { "CANCEL_SKIP", "free", "rt_ww_cancel", "cas_acq_rel", MODEL_SKIP },
+    /* MUTANT: CANCEL_SPLIT: a cancel wins together with a claimer */
+    { "CANCEL_SPLIT", "free", "rt_ww_cancel", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: ARM_BLIND: arming wipes out a cancel that came in between */
+    { "ARM_BLIND", "free", "rt_ww_arm", "cas_acq_rel", MODEL_BLIND },
+    /* MUTANT: FINISH_RELAXED: the resumed task does not see what the winner wrote */
+    { "FINISH_RELAXED", "free", "rt_ww_finish", "load_acquire", MODEL_RELAXED },
+    /* MUTANT: FINISH_SPLIT: taking the pending cancel off wipes out another */
+    { "FINISH_SPLIT", "free", "rt_ww_finish", "and_acq_rel", MODEL_SKIP },
+    /* MUTANT: SAME_TICKET: the ticket is not raised: a late name claims the next wait */
+    { "SAME_TICKET", "free", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: PINNED_ARMED: a pinned task's store does not publish what it wrote before */
+    { "PINNED_ARMED", "pinned", "rt_ww_arm_pinned", "store_release", MODEL_RELAXED },
+    /* MUTANT: VISIT_SKIP: the canceller at the child is not counted */
+    { "VISIT_SKIP", "inline", "rt_ww_inline_visit", "cas_acq_rel", MODEL_SKIP },
+    /* MUTANT: ENTER_RELAXED: the child is not published by the wait */
+    { "ENTER_RELAXED", "inline", "rt_ww_inline_enter", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: UNVISIT_RELAXED: the canceller's last look at the child is not over when the task
+     * goes on */
+    { "UNVISIT_RELAXED", "inline", "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_RELAXED },
+    /* MUTANT: UNVISIT_SPLIT: two cancellers leave and one is counted */
+    { "UNVISIT_SPLIT", "inline", "rt_ww_inline_unvisit", "cas_acq_rel", MODEL_SPLIT },
+    /* MUTANT: LEAVE_BLIND: the task goes on although a canceller came in between */
+    { "LEAVE_BLIND", "inline", "rt_ww_inline_leave", "cas_acq_rel", MODEL_BLIND },
+};
 
 #include "task/waitword.h"
 
 #define ROUNDS       2
 #define CANCEL_VALUE 9
 
-/* What every suite keeps about one task. Plain members are the judge's own notes, not part of the model. */
+/* What every suite keeps about one task. Plain members are the judge's own notes, not part of the
+ * model. */
 struct waitword_base {
     struct rt_waitword   w;
     rl::atomic<uint64_t> name;          /* the newest ticket, as a waker would have been told it */
@@ -170,12 +144,10 @@ struct waitword_free : rl::test_suite<waitword_free, 4>, waitword_base {
                 return;
             }
             round++;
-#ifdef MUT_SAME_TICKET
-            if (round > 1) {
+            if (MODEL_IS("SAME_TICKET") && round > 1) {
                 rt_sub_relaxed(&w.bits, RT_WW_TICKET_ONE);
                 winner[1] = 0;
             }
-#endif
             uint64_t mine = rt_ww_arm(&w);
             if (!mine) {
                 RL_ASSERT(rt_ww_drop_cancel(&w));
@@ -184,7 +156,7 @@ struct waitword_free : rl::test_suite<waitword_free, 4>, waitword_base {
                 continue;
             }
             ticket = mine;
-            rt_store_release(&name, mine);
+            rt_store_release(&name, mine | (unsigned)round); /* for the judge: which wait it is */
             RT_VAR_SET(stack, RT_VAR_GET(stack) + 1);
             on_stack--;
             if (rt_ww_park(&w))
@@ -197,10 +169,11 @@ struct waitword_free : rl::test_suite<waitword_free, 4>, waitword_base {
         uint64_t n = known_name();
         if (!n)
             return;
-        enum rt_claim how = rt_ww_claim(&w, n, value);
+        enum rt_claim how = rt_ww_claim(&w, rt_ww_ticket(n), value);
         if (how == RT_CLAIM_STALE)
             return;
-        note_winner(n, value);
+        RL_ASSERT(round == (int)(n & 0xff));
+        note_winner(rt_ww_ticket(n), value);
         if (how == RT_CLAIM_SUBMIT)
             run_task();
     }
@@ -239,7 +212,8 @@ struct waitword_free : rl::test_suite<waitword_free, 4>, waitword_base {
     }
 };
 
-/* Resumed by its own thread only, from a queue that two claimers push to; cancels come from that thread. */
+/* Resumed by its own thread only, from a queue that two claimers push to; cancels come from that
+ * thread. */
 struct waitword_pinned : rl::test_suite<waitword_pinned, 3>, waitword_base {
     rl::atomic<uint32_t> queued;
     uint32_t             seen;
@@ -281,7 +255,7 @@ struct waitword_pinned : rl::test_suite<waitword_pinned, 3>, waitword_base {
                 taken++;
                 mine = rt_ww_arm_pinned(&w);
             }
-            rt_store_relaxed(&name, mine); /* relaxed: the claim itself has to show what was armed */
+            rt_store_relaxed(&name, mine); /* relaxed: the claim has to show what was armed */
             if (i == ROUNDS)
                 own_cancel();
             for (int k = 0; k < 3 && rt_load_acquire(&queued) == seen; k++) {
@@ -388,9 +362,25 @@ struct waitword_inline : rl::test_suite<waitword_inline, 3>, waitword_base {
     }
 };
 
+/* The ticket after the last one is not 0, which would read as "a cancel is pending". */
+struct waitword_wrap : rl::test_suite<waitword_wrap, 1> {
+    struct rt_waitword w;
+
+    void before() { rt_init(&w.bits, RT_WW_TICKET); }
+
+    void thread(unsigned)
+    {
+        RL_ASSERT(rt_ww_arm(&w) == RT_WW_TICKET_ONE);
+        RL_ASSERT(rt_ww_claim(&w, RT_WW_TICKET_ONE, 1) == RT_CLAIM_NOTHING);
+        rt_init(&w.bits, RT_WW_TICKET);
+        RL_ASSERT(rt_ww_arm_pinned(&w) == RT_WW_TICKET_ONE);
+    }
+};
+
 int main(int argc, char **argv)
 {
-    model_begin(argc, argv, "waitword");
+    MODEL_BEGIN(argc, argv, "waitword");
+    model_random<waitword_wrap>("wrap", 1);
     model_random<waitword_free>("free", 1000000);
     model_random<waitword_pinned>("pinned", 500000);
     model_random<waitword_inline>("inline", 500000);

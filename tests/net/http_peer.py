@@ -19,6 +19,7 @@ class Server:
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
         self.workers = workers
+        self.stopped = False            # told to end: a signal more would find it on its way out
         self.proc = subprocess.Popen(
             [binary, "--port", "0", "--workers", str(workers), "--quiet", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit)
@@ -53,8 +54,9 @@ class Server:
 
     def stop(self, signo=signal.SIGTERM):
         """Ends the server by its own pid; returns exit status, output and complaints."""
-        if self.proc.poll() is None:
+        if not self.stopped and self.proc.poll() is None:
             self.proc.send_signal(signo)
+        self.stopped = True
         try:
             out, err = self.proc.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:

@@ -456,6 +456,7 @@ def sigterm_finishes_what_it_has(srv):
         busy.send(get("/delay/0.8") + get("/plaintext"))
         time.sleep(0.2)
         os.kill(srv.proc.pid, signal.SIGTERM)
+        srv.stopped = True
         same(idle.rest(), b"", "an idle connection ends")
         assert time.monotonic() - start < 0.7, "an idle connection waited for a busy one"
         a = busy.answer()

@@ -37,7 +37,7 @@ static void *grow(void *arg)
 {
     const struct node *me = arg;
     struct node        child = { me->depth - 1, me->width, me->how };
-    skua_task         *t[8];
+    skua_task         *t[8] = { NULL };
     if (me->depth == 0) {
         (void)rt_add_relaxed(&leaves, 1);
         return NULL;

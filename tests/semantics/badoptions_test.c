@@ -81,6 +81,23 @@ static void *tails_main(void *arg)
     return arg;
 }
 
+static void *too_large_main(void *arg)
+{
+    int err[2] = { 0, 0 };
+    T_EXPECT(skua_spawn(give_back, NULL, .stack_size = SIZE_MAX, .ret_err = &err[0]) == NULL);
+    T_EXPECT(skua_go(give_back, NULL, .stack_size = SIZE_MAX / 2, .ret_err = &err[1]) == NULL);
+    T_EXPECT_INT(err[0], -EINVAL);
+    T_EXPECT_INT(err[1], -EINVAL);
+    return arg;
+}
+
+static void test_a_stack_larger_than_there_are_is_refused(void **state)
+{
+    /* Goal: not a smaller one in silence. */
+    (void)state;
+    t_run(too_large_main, NULL);
+}
+
 static void test_spawn_treats_its_options_alike(void **state)
 {
     /* Goal: an unknown tail is refused, no options at all are the defaults. */
@@ -285,6 +302,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_a_size_of_zero_is_refused),
     T_TEST(test_options_we_do_not_know_are_refused),
     T_TEST(test_every_option_struct_needs_its_size),
+    T_TEST(test_a_stack_larger_than_there_are_is_refused),
     T_TEST(test_spawn_treats_its_options_alike),
     T_TEST(test_values_of_run_are_checked),
     T_TEST(test_simulate_needs_the_simulator),
