@@ -246,7 +246,7 @@ static void *be_hunted(void *arg)
 static void test_inline_cancel_races_with_the_end(void **state)
 {
     for (int workers = 1; workers <= 4; workers *= 2) {
-        struct hunt h = { NULL };
+        struct hunt h = { .prey = NULL };
         pthread_t   thread;
         assert_int_equal(pthread_create(&thread, NULL, hunter, &h), 0);
         t_run(be_hunted, &h, .workers = workers, .free_main = true, .real_time = true);

@@ -162,7 +162,7 @@ static void *run_call_in(void *arg)
 static void test_runtimes_meet_at_a_future(void **state)
 {
     for (int i = 0; i < 20; i++) {
-        struct meeting m = { NULL };
+        struct meeting m = { .future = NULL };
         pthread_t      thread;
         assert_int_equal(pthread_create(&thread, NULL, run_call_in, &m), 0);
         t_run(attend, &m, .workers = 1 + i % 2, .free_main = i % 3 == 0, .real_time = true);
