@@ -131,6 +131,8 @@ static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
     bool           searched = w->searching;
+    while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
+        rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);

@@ -90,10 +90,19 @@ static void drop_fifo(struct rt_fifo *f)
         drop_item(item);
 }
 
+/* Under the lock: handles may still be cancelled on other threads. */
+static struct rt_heap_node *pop_timer(struct rt_timers *ts)
+{
+    rt_lock(&ts->lock);
+    struct rt_heap_node *node = rt_heap_pop(&ts->heap);
+    rt_unlock(&ts->lock);
+    return node;
+}
+
 static void drop_timers(struct rt_timers *ts)
 {
     struct rt_heap_node *node;
-    while ((node = rt_heap_pop(&ts->heap)) != NULL) {
+    while ((node = pop_timer(ts)) != NULL) {
         struct rt_timer *timer = rt_container_of(node, struct rt_timer, node);
         if (timer->kind == RT_TIMER_STEP)
             drop_item(rt_item(&rt_container_of(timer, struct rt_step_timer, timer)->step.link, RT_TAG_STEP));
