@@ -12,11 +12,11 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/sys.h"
 #include "fiber/arena.h"
 #include "fiber/ctx.h"
 #include "fiber/switch_entry.h"
 
-#include <pthread.h>
 #include <string.h>
 
 static struct {
