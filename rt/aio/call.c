@@ -14,7 +14,7 @@
 
 struct call {
     struct rt_link       unused;
-    uint32_t             unused_count;
+    RT_ATOMIC(uint32_t)  parted; /* of a cancelled one: its turn or the canceller has let go */
     uint32_t             slot;
     struct rt_waitword   wait;  /* claimed by whoever runs or cancels the callback */
     struct rt_stateword  state; /* no references: walkers pass it by */
@@ -33,7 +33,22 @@ static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
     memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
+    rt_store_relaxed(&c->parted, 0); /* relaxed: published by the slab */
     rt_slab_put(w ? &w->slab : NULL, c);
+}
+
+/* A cancelled callback that is queued is looked at by its canceller and by its turn, perhaps on two threads: the
+ * second one to let go frees it. */
+static void part(struct call *c)
+{
+    if (rt_xchg_acq_rel(&c->parted, 1)) /* pairs: CALL -> part */
+        free_call(c);                   /* pairs: CALL <- part */
+}
+
+static bool claim(struct call *c)
+{
+    uint64_t word = rt_load_relaxed(&c->wait.bits); /* relaxed: the claim decides */
+    return rt_ww_claim(&c->wait, rt_ww_ticket(word), 0) != RT_CLAIM_STALE;
 }
 
 static struct call *call_of(struct rt_step *step)
@@ -43,19 +58,24 @@ static struct call *call_of(struct rt_step *step)
 
 static void drop(struct rt_step *step)
 {
-    free_call(call_of(step));
+    struct call *c = call_of(step);
+    if (claim(c))
+        free_call(c);
+    else
+        part(c);
 }
 
 static void run(struct rt_step *step)
 {
     struct call *c = call_of(step);
-    uint64_t     word = rt_load_relaxed(&c->wait.bits); /* relaxed: the claim decides */
     skua_cb      cb = c->cb;
     void        *arg = c->arg;
-    bool         mine = rt_ww_claim(&c->wait, rt_ww_ticket(word), 0) != RT_CLAIM_STALE;
+    if (!claim(c)) {
+        part(c);
+        return;
+    }
     free_call(c);
-    if (mine)
-        cb(arg);
+    cb(arg);
 }
 
 static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb cb, void *arg)
@@ -124,7 +144,7 @@ skua_handle skua_call_at(double when, skua_cb cb, void *arg)
     return call_at(w, deadline, cb, arg);
 }
 
-/* Whoever claims the name owns the callback. One that is queued already is freed by its turn. */
+/* Whoever claims the name owns the callback; one that is queued already also has its turn. */
 bool skua_handle_cancel(skua_handle h)
 {
     struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
@@ -135,6 +155,8 @@ bool skua_handle_cancel(skua_handle h)
         return false;
     if (rt_timer_disarm(&c->timer.timer))
         free_call(c);
+    else
+        part(c);
     return true;
 }
 
