@@ -179,7 +179,7 @@ struct skua_task *rt_find(struct rt_worker *w)
         }
         if (!w->searching && w->rt->n > 1 && w->rt->steal)
             w->searching = rt_idle_search(&w->rt->idle);
-        if (w->searching && (t = search(w)) != NULL) {
+        if (w->searching && w->rt->steal && (t = search(w)) != NULL) {
             found(w);
             return t;
         }

@@ -447,7 +447,7 @@ static void bury_loop(struct skua_group *g)
 
 bool rt_group_visit(struct skua_group *g)
 {
-    (void)rt_add_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+    (void)rt_add_sc(&g->callers, 1); /* pairs: PHASE -> refuse_visitors, close_groups */
     if (!rt_load_sc(&g->closed) && rt_load_sc(&g->worker->rt->phase) == RT_OPEN)
         return true;
     (void)rt_sub_sc(&g->callers, 1);
@@ -456,9 +456,18 @@ bool rt_group_visit(struct skua_group *g)
 
 void rt_group_leave(struct skua_group *g)
 {
-    (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+    (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> refuse_visitors, close_groups */
 }
 
+/* Who still comes finds the group closed and does not look at its worker, which is freed next. */
+static void close_groups(struct rt_runtime *rt)
+{
+    for (struct skua_group *g = rt->groups; g; g = g->sibling) {
+        (void)rt_xchg_sc(&g->closed, 1); /* pairs: PHASE -> rt_group_visit */
+        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
+            SKUA_IGNORE(rt_sys_sched_yield());
+    }
+}
 
 static void free_groups(struct rt_runtime *rt)
 {
@@ -477,6 +486,7 @@ void rt_runtime_free(struct rt_runtime *rt)
         rt->pool_stop(rt);
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
+    close_groups(rt);
     rt_watch_stop(rt);
     rt_signals_end(rt);
     if (rt->debug && rt_report_leftovers)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a callback runs exactly once or was cancelled exactly once, whoever cancels it from whatever
- * thread and however its slab object is used again meanwhile; and in the order of the contract. */
+/* Goal: a callback runs exactly once or was cancelled exactly once, whoever cancels it from
+ * whatever thread and however its slab object is used again meanwhile; and in the order of the
+ * contract. */
 #include "scale.h"
 #include "t.h"
 

@@ -113,7 +113,8 @@ static void *cancel_nested(void *arg)
     T_EXPECT(skua_cancel(t, NULL));
     T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
     /* The first cancelled child ends a gather unless errors are results. */
-    while (!flags && __atomic_load_n(&delivered, __ATOMIC_RELAXED) <= 2 * NESTED && t_wall() < deadline)
+    while (!flags && __atomic_load_n(&delivered, __ATOMIC_RELAXED) <= 2 * NESTED &&
+           t_wall() < deadline)
         T_EXPECT_INT(skua_sleep(0.001), 0);
     T_EXPECT_INT(__atomic_load_n(&delivered, __ATOMIC_RELAXED), 2 * NESTED + 1);
     return NULL;

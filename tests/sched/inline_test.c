@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a parent whose child runs as a plain call on its stack can be cancelled like any other: the
- * request reaches the child. Method: the cancel comes from the same worker, from another one, from a
- * plain thread, from the child itself; before the child suspends and after. */
+/* Goal: a parent whose child runs as a plain call on its stack can be cancelled like any other:
+ * the request reaches the child. Method: the cancel comes from the same worker, from another one,
+ * from a plain thread, from the child itself; before the child suspends and after. */
 #include "scale.h"
 #include "t.h"
 
@@ -246,7 +246,7 @@ static void *be_hunted(void *arg)
 static void test_inline_cancel_races_with_the_end(void **state)
 {
     for (int workers = 1; workers <= 4; workers *= 2) {
-        struct hunt h = { 0 };
+        struct hunt h = { .prey = NULL };
         pthread_t   thread;
         assert_int_equal(pthread_create(&thread, NULL, hunter, &h), 0);
         t_run(be_hunted, &h, .workers = workers, .free_main = true, .real_time = true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a task that runs out of its stack dies at the guard with its name and the place where it was
- * spawned; asking for a larger stack gives one. */
+/* Goal: a task that runs out of its stack dies at the guard with its name and the place where it
+ * was spawned; asking for a larger stack gives one. */
 #include "scale.h"
 #include "t.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: when nothing is left to do everybody sleeps and the counters are at rest: no searcher, every
- * parked bit set, no steps; and whatever comes then wakes somebody. Method: a thread of its own looks
- * at the runtime from outside while main sleeps. */
+/* Goal: when nothing is left to do everybody sleeps and the counters are at rest: no searcher,
+ * every parked bit set, no steps; and whatever comes then wakes somebody. Method: a thread of its
+ * own looks at the runtime from outside while main sleeps. */
 #include "scale.h"
 #include "t.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a runtime that cannot start says why, leaves nothing behind, and the next one starts. Method:
- * the nth use of each system call and of each allocation that a start makes fails, for every n. */
+/* Goal: a runtime that cannot start says why, leaves nothing behind, and the next one starts.
+ * Method: the nth use of each system call and of each allocation that a start makes fails, for
+ * every n. */
 #include "t.h"
 
 #include <dirent.h>

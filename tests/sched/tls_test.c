@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: after any suspension a task finds the worker of the thread that runs it now: no address of a
- * thread's storage is carried over. Method: thousands of suspensions of every kind while others
- * steal, each followed by a comparison with what the kernel says. */
+/* Goal: after any suspension a task finds the worker of the thread that runs it now: no address
+ * of a thread's storage is carried over. Method: thousands of suspensions of every kind while
+ * others steal, each followed by a comparison with what the kernel says. */
 #include "scale.h"
 #include "t.h"
 

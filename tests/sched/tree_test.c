@@ -65,8 +65,8 @@ static void tree(int workers, enum how how, int width, int depth, unsigned stack
     assert_in_range(rt_stacks_created() - before, 0, stacks + opened);
 }
 
-/* The limits: one stack for each level of the path being walked, and as much again for siblings that
- * were started by the way. */
+/* The limits: one stack for each level of the path being walked, and as much again for siblings
+ * that were started by the way. */
 static void test_tree_binary_few_stacks(void **state)
 {
     for (int how = GATHER; how <= AWAIT_LAST; how++)

@@ -179,7 +179,8 @@ static void *claimer(void *arg)
     while (!rt_load_acquire(&stop)) {
         uint64_t ticket = rt_load_acquire(&offered);
         uint64_t word;
-        enum rt_claim c = value == 1 ? rt_ww_cancel(&w, value, &word) : rt_ww_claim(&w, ticket, value);
+        enum rt_claim c = value == 1 ? rt_ww_cancel(&w, value, &word)
+                                     : rt_ww_claim(&w, ticket, value);
         if (c != RT_CLAIM_STALE)
             (void)rt_add_relaxed(&wins, 1);
         if (c == RT_CLAIM_SUBMIT)
