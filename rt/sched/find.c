@@ -61,6 +61,8 @@ static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *s
         if (victim == w || RT_STAT_GET(&victim->steps) != steps_before[i]) /* relaxed: a hint */
             continue;
         struct skua_task *t = steal_from(w, victim, 1);
+        if (!t && rt_load_relaxed(&victim->next)) /* relaxed: the exchange decides */
+            t = (struct skua_task *)rt_xchg_acq_rel(&victim->next, 0); /* pairs: NEXT <- push_next */
         if (t)
             return t;
     }

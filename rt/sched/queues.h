@@ -52,7 +52,7 @@ void rt_group_into_ring(struct rt_worker *w, struct skua_group *g);
 void rt_group_check_dead(struct skua_group *g);
 void rt_group_bury(struct rt_worker *w);
 
-/* --- search: sched/steal.c --- */
+/* --- search: sched/find.c --- */
 struct skua_task *rt_steal(struct rt_worker *w);
 bool              rt_work_visible(struct rt_runtime *rt);
 

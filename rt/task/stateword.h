@@ -120,8 +120,8 @@ static inline int rt_st_try_retain_pending(struct rt_stateword *s)
 static inline int rt_st_release(struct rt_stateword *s)
 {
     uint64_t old = rt_load_acquire(&s->bits); /* pairs: REFS <- rt_st_release */
-    if (rt_st_refs(old) == 1)
-        return 1; /* nobody else can have it: no need to write */
+    if (rt_st_refs(old) == 1 && (old & RT_ST_DONE))
+        return 1; /* nobody has it, and who walks the slab takes nothing that is done: no need to write */
     return rt_st_refs(rt_sub_acq_rel(&s->bits, RT_ST_REF)) == 1; /* pairs: REFS -> rt_st_release */
 }
 
