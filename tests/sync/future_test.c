@@ -14,7 +14,7 @@ enum { ROUNDS = T_SCALE(3000, 500), SETTERS = 3, BACKS = 6 };
 /* --- one winner --- */
 
 static _Atomic(skua_future *) open_future;
-static atomic_int             wins, winner, turn, stop;
+static atomic_int             wins, winner, turn, stop, busy;
 
 static void try_it(skua_future *f, int who)
 {
@@ -38,6 +38,7 @@ static void *setter(void *arg)
         skua_future *f = atomic_load(&open_future);
         try_it(f, T_NUM(arg));
         skua_release(f);
+        atomic_fetch_sub(&busy, 1);
     }
     return NULL;
 }
@@ -52,6 +53,7 @@ static void *contend(void *arg)
             skua_retain(f);
         atomic_store(&wins, 0);
         atomic_store(&open_future, f);
+        atomic_store(&busy, SETTERS);
         atomic_fetch_add(&turn, 1);
         if (i % 2)
             try_it(f, SETTERS + i % 3);
@@ -67,7 +69,9 @@ static void *contend(void *arg)
         T_EXPECT_INT(skua_result(f, NULL), r);
         skua_release(f);
         /* the next round may begin only when all setters have had this one */
-        (void)skua_yield();
+        while (atomic_load(&busy) > 0 && t_wall() < deadline)
+            (void)skua_yield();
+        T_EXPECT_INT(atomic_load(&busy), 0);
     }
     return NULL;
 }
