@@ -6,10 +6,10 @@
 #include "sched/queues.h"
 #include "sched/spawn.h"
 
-/* The last handle was released on another thread: look again on the group's own. */
+/* The last reference was released on another thread: it is dropped on the group's own. */
 static void run_reap(struct rt_step *step)
 {
-    rt_group_check_dead(rt_container_of(step, struct skua_group, reap));
+    rt_group_unref(rt_container_of(step, struct skua_group, reap));
 }
 
 void rt_group_init(struct skua_group *g, struct rt_worker *home)
@@ -71,13 +71,34 @@ void rt_group_bury(struct rt_worker *w)
     rt_group_free(g);
 }
 
+/* Elsewhere the last reference is not dropped but sent home, with the step: whoever sends it still holds it, so the
+ * group cannot go meanwhile, and the step is queued once at a time. */
 void rt_group_unref(struct skua_group *g)
 {
-    struct rt_worker *w = g->worker;
-    if (rt_sub_acq_rel(&g->refs, 1) != 1) /* pairs: GROUP -> rt_group_check_dead */
+    if (rt_load_acquire(&g->closed)) /* pairs: PHASE <- bury_loop */
         return;
-    if (w == rt_self())
-        rt_group_check_dead(g);
-    else
-        rt_post_step(&g->reap);
+    if (g->worker == rt_self()) {
+        if (rt_sub_acq_rel(&g->refs, 1) == 1) /* pairs: GROUP -> rt_group_check_dead */
+            rt_group_check_dead(g);
+        return;
+    }
+    uint32_t n = rt_load_relaxed(&g->refs); /* relaxed: the CAS decides */
+    while (n > 1) {
+        if (rt_cas_acq_rel(&g->refs, &n, n - 1)) /* pairs: GROUP -> rt_group_check_dead */
+            return;
+    }
+    rt_post_step(&g->reap);
+}
+
+void rt_group_keep(struct skua_group *g)
+{
+    if (!g->is_free && !g->is_loop)
+        (void)rt_add_relaxed(&g->refs, 1); /* relaxed: the caller runs in it, or has a handle */
+}
+
+/* When the threads have gone the groups go with the runtime. */
+void rt_group_unkeep(struct skua_group *g)
+{
+    if (!g->is_free && !g->is_loop && rt_load_acquire(&g->worker->rt->phase) != RT_CLOSED) /* pairs: PHASE <- stop */
+        rt_group_unref(g);
 }
