@@ -35,9 +35,10 @@ struct bench_worker {
 struct bench_sample {
     bool is_good;
     struct bench_value value[FIGURES_MAX];
-    double rss_mb;      /* peak of the measured process */
-    double steal_ticks; /* of the host, in the window, all CPUs */
-    double total_ticks;
+    double rss_mb;  /* peak of the measured process */
+    double steal_s; /* of the host, in the window, all CPUs */
+    double other_s; /* of other programs */
+    double total_s;
     int worker_count;
     struct bench_worker worker[WORKERS_SHOWN_MAX];
     char error[160];

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,19 +103,35 @@ bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void read_host(double *ret_steal, double *ret_total)
+/* CPU time in seconds: of all CPUs, of those busy, taken by the host, and of this program's
+ * children. */
+struct host {
+    double total, busy, steal, ours;
+};
+
+static double seconds_of(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
+}
+
+static struct host read_host(void)
 {
     double t[8] = {0};
+    struct host h = {0};
+    struct rusage usage;
     FILE *f = fopen("/proc/stat", "r");
-    *ret_steal = *ret_total = 0;
     if (f == NULL)
-        return;
+        return h;
     if (fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5],
                &t[6], &t[7]) == 8)
-        *ret_steal = t[7];
-    for (int i = 0; i < 8; i++)
-        *ret_total += t[i];
+        h.steal = t[7] / (double)sysconf(_SC_CLK_TCK);
     fclose(f);
+    for (int i = 0; i < 8; i++)
+        h.total += t[i] / (double)sysconf(_SC_CLK_TCK);
+    h.busy = h.total - h.steal - (t[3] + t[4]) / (double)sysconf(_SC_CLK_TCK);
+    if (getrusage(RUSAGE_CHILDREN, &usage) == 0)
+        h.ours = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    return h;
 }
 
 static void read_workers(struct bench_sample *s)
@@ -169,16 +186,16 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
         bench_fail(s, "out of memory");
         return;
     }
-    double steal[2];
-    double total[2];
-    read_host(&steal[0], &total[0]);
+    struct host before = read_host();
     if (row->is_http)
         bench_http(config, row, workers, shared);
     else
         measure_runtime(config, row, workers, shared);
-    read_host(&steal[1], &total[1]);
-    shared->steal_ticks = steal[1] - steal[0];
-    shared->total_ticks = total[1] - total[0];
+    struct host after = read_host();
+    double ours = after.ours - before.ours;
+    shared->total_s = after.total - before.total;
+    shared->steal_s = after.steal - before.steal;
+    shared->other_s = after.busy - before.busy > ours ? after.busy - before.busy - ours : 0;
     if (shared->is_good && !(shared->value[0].value > 0)) {
         shared->is_good = false;
         bench_fail(shared, "not one operation was done");

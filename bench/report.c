@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Above this share of CPU time taken by the host, figures of wall time say little. */
-static const double steal_pct_notable = 3.0;
+/* Above this share of CPU time taken by somebody else, wall time says little. */
+static const double notable_pct = 3.0;
 
 static int compare(const void *a, const void *b)
 {
@@ -33,9 +33,9 @@ static double quantile(const double *values, int n, double part)
     return sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
 }
 
-static double steal_pct(const struct series *s)
+static double share_pct(double part, double total)
 {
-    return s->total_ticks > 0 ? 100 * s->steal_ticks / s->total_ticks : 0;
+    return total > 0 ? 100 * part / total : 0;
 }
 
 static void add_sample(struct series *to, int figure, const struct bench_sample *s)
@@ -45,8 +45,9 @@ static void add_sample(struct series *to, int figure, const struct bench_sample 
     to->cores[to->n] = s->value[figure].cores;
     to->n++;
     to->rss_mb = s->rss_mb > to->rss_mb ? s->rss_mb : to->rss_mb;
-    to->steal_ticks += s->steal_ticks;
-    to->total_ticks += s->total_ticks;
+    to->steal_s += s->steal_s;
+    to->other_s += s->other_s;
+    to->total_s += s->total_s;
     to->worker_count = s->worker_count;
     memcpy(to->worker, s->worker, sizeof to->worker);
 }
@@ -79,6 +80,22 @@ static void print_side(FILE *out, const struct series *s)
              pretty(b, sizeof b, quantile(s->value, s->n, 0)),
              pretty(c, sizeof c, quantile(s->value, s->n, 1)));
     fprintf(out, " %-26s", s->n > 0 ? text : "no result");
+}
+
+static void print_disturbance(FILE *out, const struct result *r)
+{
+    double steal = 0;
+    double other = 0;
+    double total = 0;
+    for (int side = 0; side < r->side_count; side++) {
+        steal += r->side[side].steal_s;
+        other += r->side[side].other_s;
+        total += r->side[side].total_s;
+    }
+    if (share_pct(steal, total) > notable_pct)
+        fprintf(out, "  (host took %.0f %%)", share_pct(steal, total));
+    if (share_pct(other, total) > notable_pct)
+        fprintf(out, "  (other programs took %.0f %%)", share_pct(other, total));
 }
 
 static void print_workers(FILE *out, const struct result *r)
@@ -122,11 +139,7 @@ void report_table(FILE *out, const struct bench_config *config, const struct res
         for (int side = 0; side < r->side_count; side++)
             fprintf(out, "%s%.4g", side == 0 ? " " : " / ",
                     quantile(r->side[side].cpu_ns, r->side[side].n, 0.25));
-        double worst = steal_pct(&r->side[0]);
-        if (r->side_count == SIDES && steal_pct(&r->side[1]) > worst)
-            worst = steal_pct(&r->side[1]);
-        if (worst > steal_pct_notable)
-            fprintf(out, "  (host took %.0f %% of the CPUs)", worst);
+        print_disturbance(out, r);
         fputc('\n', out);
     }
     fprintf(out,
@@ -165,7 +178,8 @@ static void json_side(FILE *out, const struct bench_config *config, const struct
             quantile(s->value, s->n, 1), s->n, r->row->is_higher_better ? "higher" : "lower",
             quantile(s->value, s->n, 0.25), quantile(s->cpu_ns, s->n, 0.25),
             quantile(s->cores, s->n, 0.5));
-    fprintf(out, ",\"rss_mb\":%.4g,\"steal_pct\":%.2f", s->rss_mb, steal_pct(s));
+    fprintf(out, ",\"rss_mb\":%.4g,\"steal_pct\":%.2f,\"other_pct\":%.2f", s->rss_mb,
+            share_pct(s->steal_s, s->total_s), share_pct(s->other_s, s->total_s));
     if (side == SIDES - 1 && r->ratio_count > 0)
         fprintf(out, ",\"ratio\":%.4g,\"ratio_p25\":%.4g", quantile(r->ratio, r->ratio_count, 0.5),
                 quantile(r->ratio, r->ratio_count, 0.25));

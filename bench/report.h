@@ -16,8 +16,9 @@ struct series {
     double cpu_ns[PAIRS_MAX];
     double cores[PAIRS_MAX];
     double rss_mb;
-    double steal_ticks;
-    double total_ticks;
+    double steal_s;
+    double other_s;
+    double total_s;
     int worker_count; /* of the last sample */
     struct bench_worker worker[WORKERS_SHOWN_MAX];
 };

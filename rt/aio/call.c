@@ -3,12 +3,17 @@
  *
  * A callback lives in a slab object like a task does, and its handle is a name like that of a wait: so a stale
  * handle names nothing, and nobody has to release it.
+ *
+ * Who frees it: whoever claims the name owns the callback. Its turn claims and frees it; a canceller takes it out
+ * of the heap of timers and frees it. One that is queued already cannot be taken out from another thread: there
+ * the canceller and the turn both come by, and the second of them frees.
  */
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "base/spin.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/spawn.h"
@@ -43,21 +48,49 @@ static struct call *call_of(struct rt_step *step)
     return rt_container_of(rt_container_of(step, struct rt_step_timer, step), struct call, timer);
 }
 
-static void drop(struct rt_step *step)
+/* The value of a claimed name. */
+enum { RAN = 0, CANCELLING = 1, LEFT = 2 };
+
+/* First or second of canceller and turn? True: the second. */
+static bool is_second(struct call *c)
 {
-    free_call(call_of(step));
+    uint64_t old = rt_load_acquire(&c->wait.bits); /* pairs: CALL <- is_second */
+    uint64_t left = (old & ~RT_WW_VALUE_MASK) | (uint64_t)LEFT << RT_WW_VALUE_BIT;
+    return rt_ww_value(old) == LEFT || !rt_cas_acq_rel(&c->wait.bits, &old, left); /* pairs: CALL -> is_second */
+}
+
+static bool claim(struct call *c)
+{
+    uint64_t word = rt_load_relaxed(&c->wait.bits); /* relaxed: the claim decides */
+    return rt_ww_claim(&c->wait, rt_ww_ticket(word), RAN) != RT_CLAIM_STALE;
 }
 
 static void run(struct rt_step *step)
 {
     struct call *c = call_of(step);
-    uint64_t     word = rt_load_relaxed(&c->wait.bits); /* relaxed: the claim decides */
     skua_cb      cb = c->cb;
     void        *arg = c->arg;
-    bool         mine = rt_ww_claim(&c->wait, rt_ww_ticket(word), 0) != RT_CLAIM_STALE;
-    free_call(c);
-    if (mine)
+    if (claim(c)) {
+        free_call(c);
         cb(arg);
+    } else if (is_second(c)) {
+        free_call(c);
+    }
+}
+
+/* Its loop ends, and so do the timers that a canceller may be looking into: it is waited for. */
+static void drop(struct rt_step *step)
+{
+    struct call      *c = call_of(step);
+    struct rt_backoff b = RT_BACKOFF_INIT;
+    if (!claim(c)) {
+        while (rt_ww_value(rt_load_acquire(&c->wait.bits)) == CANCELLING) { /* pairs: CALL <- is_second */
+            rt_backoff_wait(&b);
+            if (b.turns >= RT_BACKOFF_MAX)
+                SKUA_IGNORE(rt_sys_sched_yield());
+        }
+    }
+    free_call(c);
 }
 
 static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb cb, void *arg)
@@ -127,16 +160,15 @@ skua_handle skua_call_at(double when, skua_cb cb, void *arg)
     return call_at(w, deadline, cb, arg);
 }
 
-/* Whoever claims the name owns the callback. One that is queued already is freed by its turn. */
 bool skua_handle_cancel(skua_handle h)
 {
     struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
     if (!t || rt_task_kind(t) != RT_KIND_CALL)
         return false;
     struct call *c = (struct call *)(void *)t;
-    if (rt_ww_claim(&c->wait, rt_ww_ticket(h.id), 0) == RT_CLAIM_STALE)
+    if (rt_ww_claim(&c->wait, rt_ww_ticket(h.id), CANCELLING) == RT_CLAIM_STALE)
         return false;
-    if (rt_timer_disarm(&c->timer.timer))
+    if (rt_timer_disarm(&c->timer.timer) || is_second(c))
         free_call(c);
     return true;
 }

@@ -125,13 +125,23 @@ static void unlink_nodes(struct rt_fanin *f)
         rt_unpost_step(&f->step);
 }
 
-/* Begins a suspension under a new name. 0; 1: triggered meanwhile, not suspended. */
-static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel, bool linked)
+enum { TRIGGERED = 1, CANCEL_PENDING };
+
+/* Under a name already: then the nodes are linked. */
+static bool has_begun(struct rt_fanin *f)
+{
+    return rt_load_relaxed(&f->name) != 0; /* relaxed: own write */
+}
+
+/* Begins a suspension under a new name. 0; or not suspended: TRIGGERED meanwhile, or CANCEL_PENDING, which is
+ * still to be passed on. */
+static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel)
 {
     uint64_t name;
+    bool     linked = has_begun(f);
     int      r = passes_cancel ? rt_wait_begin_passing(w, &name) : rt_wait_begin(w, &name);
     if (r < 0)
-        return r;
+        return r == -ECANCELED && passes_cancel ? CANCEL_PENDING : r;
     (void)rt_xchg_sc(&f->name, name); /* pairs: FANIN -> trigger */
     if (passes_cancel)
         w->cur->awaiting = (uintptr_t)&f->awaitable | 1;
@@ -139,21 +149,21 @@ static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel, bo
         link_nodes(f);
     else if (!f->step.home && rt_load_sc(&f->triggered)) { /* pairs: FANIN <- trigger */
         r = rt_wait_abandon(name);
-        return r < 0 ? r : 1;
+        return r < 0 ? r : TRIGGERED;
     }
     return 0;
 }
 
 /* One suspension. 0: triggered. 1: go on waiting. */
-static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel, bool linked)
+static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
 {
     struct rt_worker *w = rt_self();
     bool              late;
     if (passes_cancel && rt_ww_drop_cancel(&w->cur->wait) && !cancel_children(f))
         return rt_delivered(w->cur);
-    int r = rearm(w, f, passes_cancel, linked);
+    int r = rearm(w, f, passes_cancel);
     if (r != 0)
-        return r == 1 ? 0 : r;
+        return r == TRIGGERED ? 0 : r == CANCEL_PENDING ? 1 : r;
     r = rt_wait_timer(w, deadline);
     if (r < 0) {
         SKUA_IGNORE(rt_wait_abandon(rt_load_relaxed(&f->name))); /* relaxed: own write */
@@ -176,11 +186,11 @@ int rt_fanin_wait(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
     struct skua_task *me = rt_current();
     for (size_t i = 0; !me->group && i < f->n; i++)
         rt_dive_for(rt_self(), f->tasks[i], 1);
-    int r = wait_once(f, deadline, passes_cancel, false);
-    if (r < 0 && rt_load_relaxed(&f->name) == 0) /* relaxed: own write; it never got so far as to link */
-        return r;
-    while (r == 1)
-        r = wait_once(f, deadline, passes_cancel, true);
-    unlink_nodes(f);
+    int r;
+    do
+        r = wait_once(f, deadline, passes_cancel);
+    while (r == 1);
+    if (has_begun(f))
+        unlink_nodes(f);
     return r;
 }

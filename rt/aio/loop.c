@@ -193,7 +193,7 @@ int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_re
 static void run_stop(struct rt_step *step)
 {
     struct skua_group *loop = rt_container_of(step, struct skua_group, stopper);
-    rt_store_relaxed(&loop->stop, 0); /* relaxed: own thread, later stops post again */
+    (void)rt_xchg_acq_rel(&loop->stop, 0); /* pairs: STOP -> skua_loop_stop */
     rt_runtime_leave(loop->worker->rt);
 }
 

@@ -12,9 +12,10 @@ static skua_task *fail(const struct skua_spawn_opts *opts, int err)
     return NULL;
 }
 
-static int check(skua_fn fn, const struct skua_spawn_opts *opts)
+static int check(skua_fn fn, const void *arg, const struct skua_spawn_opts *opts)
 {
-    return fn ? rt_spawn_opts_check(opts) : -EINVAL;
+    int err = fn ? rt_spawn_opts_check(opts) : -EINVAL;
+    return err == 0 && opts && opts->copy && !arg ? -EINVAL : err;
 }
 
 /* Into a group, from anywhere. */
@@ -34,7 +35,7 @@ static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg, const struct 
 skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
 {
     struct rt_worker *w = rt_self();
-    int               err = check(fn, opts);
+    int               err = check(fn, arg, opts);
     if (err < 0)
         return fail(opts, err);
     if (opts && opts->group)
@@ -48,7 +49,7 @@ skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *
 skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
 {
     struct rt_worker *w = rt_self();
-    int               err = check(fn, opts);
+    int               err = check(fn, arg, opts);
     if (err == 0 && opts && opts->group)
         err = -EINVAL; /* free, or in a group: not both */
     if (err == 0 && !w)
@@ -61,7 +62,7 @@ skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opt
 
 skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
 {
-    int err = loop ? check(fn, opts) : -EINVAL;
+    int err = loop ? check(fn, arg, opts) : -EINVAL;
     return err < 0 ? fail(opts, err) : spawn_into(loop, fn, arg, opts);
 }
 

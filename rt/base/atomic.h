@@ -6,7 +6,7 @@
  *     pairs: LABEL -> function   (this side publishes)      pairs: LABEL <- function   (this side observes)
  * docs/memory-order.md has one paragraph per LABEL.
  *
- * The protocol headers (runq/deque.h, runq/inbox.h, task/waitword.h, task/stateword.h, sched/idleword.h) use
+ * The protocol headers (runq/deque.h, runq/inbox.h, task/waitword.h, task/stateword.h, sched/idle.h) use
  * nothing but these verbs and are compiled a second time, as C++ under the Relacy model checker, with
  * RT_MODEL defined: tests/model/ then supplies RT_ATOMIC and the verbs.
  */

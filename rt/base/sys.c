@@ -489,7 +489,21 @@ int rt_sys_thread_name(const char *name)
     return -pthread_setname_np(pthread_self(), cut);
 }
 
-RT_NOINLINE bool rt_sys_is_main_thread(void)
+RT_NOINLINE int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes)
+{
+    pthread_attr_t attr;
+    int before = errno;
+    int rc = pthread_getattr_np(pthread_self(), &attr);
+
+    if (rc == 0) {
+        rc = pthread_attr_getstack(&attr, ret_base, ret_bytes);
+        (void)pthread_attr_destroy(&attr); /* cannot fail after getattr */
+    }
+    errno = before; /* the task's own, as above */
+    return -rc;
+}
+
+bool rt_sys_is_main_thread(void)
 {
     return gettid() == getpid();
 }

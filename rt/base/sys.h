@@ -102,6 +102,8 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 int rt_sys_thread_join(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
+/* The stack that the calling thread was born with. 0 or -errno. */
+int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes);
 bool rt_sys_is_main_thread(void);
 int rt_sys_tgkill(int tid, int sig); /* within this process */
 int rt_sys_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old);

@@ -12,11 +12,11 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/sys.h"
 #include "fiber/arena.h"
 #include "fiber/ctx.h"
 #include "fiber/switch_entry.h"
 
-#include <pthread.h>
 #include <string.h>
 
 static struct {
@@ -169,17 +169,12 @@ uint64_t rt_stacks_idle(void)
 
 int rt_stack_adopt_thread(struct rt_stack *s)
 {
-    pthread_attr_t attr;
     void *base = NULL;
     size_t bytes = 0;
-    int rc = pthread_getattr_np(pthread_self(), &attr);
+    int r = rt_sys_thread_stack(&base, &bytes);
 
-    if (rc != 0)
-        return -rc;
-    rc = pthread_attr_getstack(&attr, &base, &bytes);
-    (void)pthread_attr_destroy(&attr); /* cannot fail after getattr */
-    if (rc != 0)
-        return -rc;
+    if (r < 0)
+        return r;
     memset(s, 0, sizeof(*s));
     s->base = base;
     s->top = s->base + bytes;

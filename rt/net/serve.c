@@ -209,7 +209,7 @@ static int back_off(struct server *s)
     s->kick_on_end = true;
     rt_unlock(&s->lock);
     s->io.deadline = until;
-    while (r == 0 && !has_kick(s) && rt_timers_read_clock(&rt_self()->timers) < until)
+    while (r == 0 && rt_timers_read_clock(&rt_self()->timers) < until && !has_kick(s))
         r = rt_io_wait(&s->io, POLLIN);
     s->io.deadline = RT_NEVER;
     return r == -ETIMEDOUT ? rt_io_resume(&s->io) : r;

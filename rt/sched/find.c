@@ -7,8 +7,11 @@
 
 enum {
     STEAL_MAX = 8,     /* entries that one thief takes at once */
-    SEARCH_ROUNDS = 24, /* rounds over all victims before a searcher parks: some microseconds, less than
-                          a third of what waking it would cost */
+    /* Rounds over all victims before a searcher parks. One that just ran out of work looks around and goes; one
+     * that was woken for work, which cost its waker more than all these rounds, looks longer. Spinning longer
+     * in the first case cost a server of short requests a quarter of its CPU. */
+    ROUNDS_IDLE = 2,
+    ROUNDS_WOKEN = 24,
 };
 
 /* --- stealing --- */
@@ -93,7 +96,9 @@ static struct skua_task *search(struct rt_worker *w)
     struct rt_backoff  b = RT_BACKOFF_INIT;
     for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++)
         w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
-    for (int round = 0; round < SEARCH_ROUNDS; round++) {
+    int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
+    w->woken = false;
+    for (int round = 0; round < rounds; round++) {
         struct skua_task *t = steal_round(w, 2);
         if (t)
             return t;
@@ -128,6 +133,8 @@ static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
     bool           searched = w->searching;
+    while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
+        rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);
@@ -139,7 +146,7 @@ static void park(struct rt_worker *w)
         rt_watch_note_unpark(w->rt);
     }
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
-        w->searching = true;
+        w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
         w->searching = rt_idle_search(&w->rt->idle);
     w->looked = w->tick;
@@ -172,7 +179,7 @@ struct skua_task *rt_find(struct rt_worker *w)
         }
         if (!w->searching && w->rt->n > 1 && w->rt->steal)
             w->searching = rt_idle_search(&w->rt->idle);
-        if (w->searching && (t = search(w)) != NULL) {
+        if (w->searching && w->rt->steal && (t = search(w)) != NULL) {
             found(w);
             return t;
         }

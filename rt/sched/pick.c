@@ -212,6 +212,13 @@ static bool look_is_due(struct rt_worker *w)
     return ++w->tick - w->looked >= RT_LOOK_EVERY || rt_load_relaxed(&w->poll_due); /* relaxed: a hint */
 }
 
+bool rt_pick_is_alone(struct rt_worker *w)
+{
+    return !look_is_due(w) && !w->eager_back && !w->ring_head && rt_deque_count(&w->deque) <= 0 &&
+           !rt_load_relaxed(&w->next) && !rt_load_relaxed(&w->inbox.head) &&  /* relaxed: what comes later, */
+           !rt_load_relaxed(&w->pinned_inbox.head);                            /* comes later               */
+}
+
 struct skua_task *rt_pick_local(struct rt_worker *w)
 {
     if (RT_UNLIKELY(w->eager_back != NULL))

@@ -37,7 +37,9 @@ void rt_group_enqueue(struct skua_group *g, uintptr_t item);
 
 /* A task from the local queues, or NULL: somebody has to look around, or to run callbacks, on a loop stack. */
 struct skua_task *rt_pick_local(struct rt_worker *w);
-/* The same on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
+/* Nothing else is ready on this worker, and it is not time to look around. */
+bool rt_pick_is_alone(struct rt_worker *w);
+/* rt_pick_local on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
 struct skua_task *rt_pick_loop(struct rt_worker *w);
 /* Empties the inboxes, polls, expires timers, takes from the injector, all into this worker's queues. */
 void rt_look_around(struct rt_worker *w);
@@ -50,7 +52,7 @@ void rt_group_into_ring(struct rt_worker *w, struct skua_group *g);
 void rt_group_check_dead(struct skua_group *g);
 void rt_group_bury(struct rt_worker *w);
 
-/* --- search: sched/steal.c --- */
+/* --- search: sched/find.c --- */
 struct skua_task *rt_steal(struct rt_worker *w);
 bool              rt_work_visible(struct rt_runtime *rt);
 

@@ -90,10 +90,19 @@ static void drop_fifo(struct rt_fifo *f)
         drop_item(item);
 }
 
+/* Under the lock: handles may still be cancelled on other threads. */
+static struct rt_heap_node *pop_timer(struct rt_timers *ts)
+{
+    rt_lock(&ts->lock);
+    struct rt_heap_node *node = rt_heap_pop(&ts->heap);
+    rt_unlock(&ts->lock);
+    return node;
+}
+
 static void drop_timers(struct rt_timers *ts)
 {
     struct rt_heap_node *node;
-    while ((node = rt_heap_pop(&ts->heap)) != NULL) {
+    while ((node = pop_timer(ts)) != NULL) {
         struct rt_timer *timer = rt_container_of(node, struct rt_timer, node);
         if (timer->kind == RT_TIMER_STEP)
             drop_item(rt_item(&rt_container_of(timer, struct rt_step_timer, timer)->step.link, RT_TAG_STEP));
@@ -438,7 +447,7 @@ static void bury_loop(struct skua_group *g)
 
 bool rt_group_visit(struct skua_group *g)
 {
-    (void)rt_add_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+    (void)rt_add_sc(&g->callers, 1); /* pairs: PHASE -> refuse_visitors, close_groups */
     if (!rt_load_sc(&g->closed) && rt_load_sc(&g->worker->rt->phase) == RT_OPEN)
         return true;
     (void)rt_sub_sc(&g->callers, 1);
@@ -447,9 +456,18 @@ bool rt_group_visit(struct skua_group *g)
 
 void rt_group_leave(struct skua_group *g)
 {
-    (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> wait_for_visitors */
+    (void)rt_sub_sc(&g->callers, 1); /* pairs: PHASE -> refuse_visitors, close_groups */
 }
 
+/* Who still comes finds the group closed and does not look at its worker, which is freed next. */
+static void close_groups(struct rt_runtime *rt)
+{
+    for (struct skua_group *g = rt->groups; g; g = g->sibling) {
+        (void)rt_xchg_sc(&g->closed, 1); /* pairs: PHASE -> rt_group_visit */
+        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
+            SKUA_IGNORE(rt_sys_sched_yield());
+    }
+}
 
 static void free_groups(struct rt_runtime *rt)
 {
@@ -468,6 +486,7 @@ void rt_runtime_free(struct rt_runtime *rt)
         rt->pool_stop(rt);
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
+    close_groups(rt);
     rt_watch_stop(rt);
     rt_signals_end(rt);
     if (rt->debug && rt_report_leftovers)

@@ -34,6 +34,7 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
     t->stack = NULL;
     t->group = NULL;
     t->waiters = NULL;
+    rt_store_relaxed(&t->cold, NULL); /* a callback that had the object before wrote over it */
     t->where = NULL;
     t->timer.owner = NULL;
     t->timer.hop_queued = 0;

@@ -32,7 +32,8 @@ int rt_wait_turn(struct rt_worker *w)
     int               r = rt_suspend_prepare(w);
     if (r < 0)
         return r;
-    requeue(w);
+    if (t->group || !rt_pick_is_alone(w)) /* a free task that nobody waits behind keeps its turn */
+        requeue(w);
     return RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) ? rt_delivered(t) : 0;
 }
 

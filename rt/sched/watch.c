@@ -93,6 +93,8 @@ static void *watch_main(void *arg)
             all_idle = false;
             look_at(rt, rt->workers[i], &seen[i], now);
         }
+        if (!all_idle && rt->n > 1 && rt_work_visible(rt))
+            rt_notify(rt); /* see push_deque */
         idle_ticks = all_idle ? idle_ticks + 1 : 0;
     }
     return NULL;

@@ -84,6 +84,7 @@ struct rt_worker {
     uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */
     bool               turn;      /* groups and deque take turns                                */
     bool               searching; /* counted in rt_idle.searching                               */
+    bool               woken;     /* by somebody who has work to give away                      */
     bool               leaving;   /* the loop shall return to the thread                        */
     struct skua_group *ring_head; /* groups with something to run; the first has the turn       */
     struct skua_group *ring_tail;

@@ -71,13 +71,13 @@ static void test_pinned_pair_takes_turns(void **state)
 
 /* --- waits that need not wait --- */
 
-static int turns;
+static RT_ATOMIC(int) turns;
 
 static void *count_turns(void *arg)
 {
     (void)arg;
     for (;;) {
-        turns++;
+        (void)rt_add_relaxed(&turns, 1);
         int r = skua_yield();
         if (r < 0)
             return skua_fail(r);
@@ -90,10 +90,10 @@ static void *never_waits(void *arg)
     skua_future *done = skua_future_new();
     skua_task   *other = skua_spawn(count_turns, NULL);
     T_EXPECT(skua_future_set_result(done, NULL));
-    turns = 0;
+    rt_store_relaxed(&turns, 0);
     for (int i = 0; i < 10 * RT_BUDGET; i++)
         T_EXPECT_INT(skua_await(done, NULL), 0);
-    int had = turns;
+    int had = rt_load_relaxed(&turns);
     T_EXPECT(skua_cancel(other, NULL));
     T_EXPECT_INT(skua_join(other, NULL), -ECANCELED);
     skua_release(done);
@@ -110,7 +110,7 @@ static void test_free_task_that_never_waits_lets_others_in(void **state)
 static void test_pinned_task_that_never_waits_keeps_its_turn(void **state)
 {
     t_run(never_waits, NULL, .workers = 1, .real_time = true);
-    assert_int_equal(turns, 0);
+    assert_int_equal(rt_load_relaxed(&turns), 0);
 }
 
 /* --- clocks --- */

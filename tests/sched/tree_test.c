@@ -37,7 +37,7 @@ static void *grow(void *arg)
 {
     const struct node *me = arg;
     struct node        child = { me->depth - 1, me->width, me->how };
-    skua_task         *t[8];
+    skua_task         *t[8] = { NULL };
     if (me->depth == 0) {
         (void)rt_add_relaxed(&leaves, 1);
         return NULL;
@@ -60,11 +60,13 @@ static void tree(int workers, enum how how, int width, int depth, unsigned stack
     rt_store_relaxed(&leaves, 0);
     t_run(grow, &root, .workers = workers, .free_main = true, .real_time = true);
     assert_int_equal(rt_load_relaxed(&leaves), power(width, depth));
-    assert_in_range(rt_stacks_created() - before, 0, stacks);
+    /* Each 62nd pick is the oldest task and not the newest: that opens one more branch. */
+    unsigned opened = (unsigned)power(width, depth) * 2 / RT_DIVE_MAX;
+    assert_in_range(rt_stacks_created() - before, 0, stacks + opened);
 }
 
-/* The limits: one stack for each level of the path being walked, and as much again for siblings that
- * were started by the way. */
+/* The limits: one stack for each level of the path being walked, and as much again for siblings
+ * that were started by the way. */
 static void test_tree_binary_few_stacks(void **state)
 {
     for (int how = GATHER; how <= AWAIT_LAST; how++)
@@ -86,7 +88,7 @@ static void test_tree_many_workers_few_stacks(void **state)
 
 /* --- nobody starves --- */
 
-static RT_ATOMIC(int) oldest_started, started, spawners_done;
+static RT_ATOMIC(int) oldest_started, started;
 
 static void *oldest(void *arg)
 {

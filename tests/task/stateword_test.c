@@ -75,7 +75,8 @@ static void test_stateword_complete(void **state)
         { REFS(3), RT_ST_CANCELLED, 2, 0, REFS(1) | RT_ST_DONE | RT_ST_CANCELLED },
         { REFS(1) | RT_ST_SETTING, 0, 0, 0, REFS(1) | RT_ST_SETTING | RT_ST_DONE },
         { REFS(2) | RT_ST_WAITERS, 0, 1, 1, REFS(2) | RT_ST_WAITERS | RT_ST_DONE },
-        { REFS(2) | RT_ST_LOCK, RT_ST_FAILED, 1, 1, REFS(2) | RT_ST_LOCK | RT_ST_DONE | RT_ST_FAILED },
+        { REFS(2) | RT_ST_LOCK, RT_ST_FAILED, 1, 1,
+          REFS(2) | RT_ST_LOCK | RT_ST_DONE | RT_ST_FAILED },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t refs = 99;

@@ -15,7 +15,8 @@ static void test_value_every_errno_comes_back(void **state)
 
 static void test_value_other_numbers_become_einval(void **state)
 {
-    static const int odd[] = { 0, 1, EPERM, 4095, 4096, -4096, -4097, -65536, INT32_MAX, INT32_MIN };
+    static const int odd[] = { 0,     1,     EPERM,  4095,      4096,
+                               -4096, -4097, -65536, INT32_MAX, INT32_MIN };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
         assert_int_equal(skua_failed(skua_fail(odd[i])), -EINVAL);
 }
