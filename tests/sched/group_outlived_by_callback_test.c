@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a group stays until everything that will still run in it has run: done-callbacks, delayed ones, those that
- * a thread posted, cancels on their way; and it goes once when its last handle is released elsewhere.
+/* Goal: a group stays until everything that will still run in it has run: done-callbacks, delayed
+ * ones, those that a thread posted, cancels on their way; and it goes once when its last handle is
+ * released elsewhere.
  * Cause: only tasks that were not done and handles kept it, so all of these found freed memory. */
 #include "t.h"
 
