@@ -80,7 +80,9 @@ static void ready_free(struct skua_task *t)
         struct rt_runtime *rt = rt_runtime_by_id(id);
         struct rt_fifo     one = { 0 };
         rt_fifo_push(&one, rt_item(&t->run, RT_TAG_TASK));
+        (void)rt_add_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
         inject(rt, &one);
+        (void)rt_sub_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
     } else if (w->cur && !w->cur->group) {
         push_next(w, t);
     } else {
@@ -130,11 +132,19 @@ void rt_post_pinned(struct skua_group *g, uintptr_t item)
         rt_group_enqueue(g, item);
         return;
     }
-    if (!rt_inbox_push(&w->pinned_inbox, item))
-        return; /* who found it empty rings */
-    int index = rt_idle_pick_this(&w->rt->idle, w->index);
+    /* From another thread the runtime may end as soon as the item is pushed: its end waits for wakers. */
+    struct rt_worker  *self = rt_self();
+    struct rt_runtime *rt = w->rt;
+    bool               is_foreign = !self || self->rt != rt;
+    if (is_foreign)
+        (void)rt_add_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
+    int index = -1;
+    if (rt_inbox_push(&w->pinned_inbox, item)) /* who found it empty rings */
+        index = rt_idle_pick_this(&rt->idle, w->index);
     if (index >= 0)
-        rt_ring(w->rt->workers[index]);
+        rt_ring(rt->workers[index]);
+    if (is_foreign)
+        (void)rt_sub_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
 }
 
 void rt_post_step(struct rt_step *step)

@@ -487,6 +487,8 @@ void rt_runtime_free(struct rt_runtime *rt)
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
     close_groups(rt);
+    while (rt_load_acquire(&rt->wakers) > 0) /* pairs: WAKERS <- rt_post_pinned */
+        SKUA_IGNORE(rt_sys_sched_yield());
     rt_watch_stop(rt);
     rt_signals_end(rt);
     if (rt->debug && rt_report_leftovers)
