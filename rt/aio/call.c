@@ -16,6 +16,7 @@
 #include "base/spin.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
+#include "sched/spawn.h"
 
 struct call {
     struct rt_link       unused;
@@ -37,6 +38,7 @@ _Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
+    rt_group_unkeep(c->timer.step.home);
     memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
     rt_slab_put(w ? &w->slab : NULL, c);
 }
@@ -104,6 +106,7 @@ static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb c
     c->timer = (struct rt_step_timer){ .step = { .run = run, .drop = drop, .home = home } };
     c->cb = cb;
     c->arg = arg;
+    rt_group_keep(home);
     return c;
 }
 

@@ -19,6 +19,7 @@ static void forget(struct rt_step *step)
 {
     struct shield    *s = rt_container_of(step, struct shield, step);
     struct rt_worker *w = rt_self();
+    rt_group_unkeep(step->home);
     rt_task_unref(w, s->inner);
     rt_task_unref(w, s->outer);
     rt_free(s);
@@ -61,6 +62,7 @@ skua_task *skua_shield(skua_task *task)
     s->inner = task;
     s->step = (struct rt_step){ .run = run, .drop = forget, .home = w->in_group ? w->in_group : &w->free_group };
     s->waiter.fire = fire;
+    rt_group_keep(s->step.home);
     rt_st_retain(&task->state);
     rt_st_retain(&s->outer->state);
     struct skua_task *outer = s->outer;

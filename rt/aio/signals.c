@@ -73,16 +73,10 @@ bool rt_signal_is_handled(struct rt_runtime *rt, int signo)
     return found;
 }
 
-static bool keeps_home(const struct skua_group *home)
-{
-    return !home->is_free && !home->is_loop;
-}
-
 /* On a thread of the runtime. */
 static void free_handler(struct rt_signal_handler *h)
 {
-    if (keeps_home(h->sub.step.home))
-        rt_group_unref(h->sub.step.home);
+    rt_group_unkeep(h->sub.step.home);
     rt_free(h);
 }
 
@@ -131,8 +125,7 @@ static int subscribe(struct rt_runtime *rt, struct rt_signal_handler *h)
     h->next = rt->signal_handlers;
     rt->signal_handlers = h;
     rt->signal_handlers_free = free_handlers;
-    if (keeps_home(h->sub.step.home))
-        (void)rt_add_relaxed(&h->sub.step.home->refs, 1); /* relaxed: its thread is here */
+    rt_group_keep(h->sub.step.home);
     return 0;
 }
 

@@ -34,13 +34,21 @@ bool rt_future_complete(struct skua_task *f, void *result)
     return true;
 }
 
+/* Is it in a group of this worker? Only there the group is certain to exist as long as the task is not done: seen
+ * from elsewhere both may be gone at any moment. */
+static bool at_home(const struct rt_worker *w, const struct skua_task *t)
+{
+    return t->group && w && w->index == t->timer.home && w->rt->id == rt_load_relaxed(&t->runtime); /* relaxed: fixed */
+}
+
 /* Posts the request to the thread of the group, once at a time; the posted link holds a reference. */
 static void post(struct skua_task *t)
 {
-    if (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED) /* pairs: CANCEL <- rt_cancel_posted */
+    struct rt_runtime *rt = rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
+    if (!rt || (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED)) /* pairs: CANCEL <- rt_cancel_posted */
         return;
     rt_st_retain(&t->state);
-    rt_post_pinned(t->group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    rt_post_pinned(&rt->workers[t->timer.home]->free_group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
 }
 
 static void pass_message(struct skua_task *from, struct skua_task *to)
@@ -93,7 +101,7 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
         return NULL;
     }
     struct skua_task *target = t->target;
-    if (target->group && target->group->worker == w && !rt_task_is_future(target) && !rt_task_is_done(target)) {
+    if (!rt_task_is_future(target) && at_home(w, target) && !rt_task_is_done(target)) {
         (void)rt_add_relaxed(&target->cancels, 1); /* relaxed: a count */
         pass_message(t, target);
         return target;
@@ -162,7 +170,7 @@ bool rt_cancel(struct skua_task *t)
     struct rt_worker *w = rt_self();
     if (!t->group)
         deliver_free(w, t);
-    else if (w == t->group->worker)
+    else if (at_home(w, t))
         deliver_pinned(w, t);
     else
         post(t);

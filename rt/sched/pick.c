@@ -41,7 +41,13 @@ static struct skua_task *pick_deque(struct rt_worker *w)
 
 /* --- groups --- */
 
-static struct skua_group *item_group(uintptr_t item)
+/* The cancel of a task that is done has its turn among the worker's own callbacks: the group may be gone. */
+static struct skua_group *cancel_group(struct rt_worker *w, struct skua_task *t)
+{
+    return rt_task_is_done(t) ? &w->free_group : t->group;
+}
+
+static struct skua_group *item_group(struct rt_worker *w, uintptr_t item)
 {
     struct rt_link *link = rt_item_link(item);
     switch (rt_item_tag(item)) {
@@ -50,7 +56,7 @@ static struct skua_group *item_group(uintptr_t item)
     case RT_TAG_HOP:
         return rt_container_of(link, struct skua_task, hop)->group;
     case RT_TAG_CANCEL:
-        return rt_container_of(link, struct skua_task, cancel_link)->group;
+        return cancel_group(w, rt_container_of(link, struct skua_task, cancel_link));
     case RT_TAG_STEP:
         break;
     }
@@ -72,7 +78,7 @@ static void note_arrival(struct skua_group *g, uintptr_t item)
 
 static void arrive(struct rt_worker *w, uintptr_t item)
 {
-    struct skua_group *g = item_group(item);
+    struct skua_group *g = item_group(w, item);
     note_arrival(g, item);
     rt_fifo_push(&g->arrivals, item);
     rt_group_into_ring(w, g);
@@ -235,7 +241,7 @@ void rt_dispatch(struct rt_worker *w, struct rt_fifo *batch)
 {
     uintptr_t item;
     while ((item = rt_fifo_pop(batch)) != 0) {
-        struct skua_group *g = item_group(item);
+        struct skua_group *g = item_group(w, item);
         if (!g)
             rt_ready_child(w, rt_container_of(rt_item_link(item), struct skua_task, run));
         else if (g->worker == w)

@@ -148,6 +148,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
     t->fn = fn;
     t->value = arg;
     t->group = g;
+    t->timer.home = g ? (uint16_t)g->worker->index : 0;
     int r = opts ? set_options(t, opts) : 0;
     if (RT_UNLIKELY(r < 0)) {
         *ret_err = r;

@@ -26,5 +26,8 @@ void               rt_group_init(struct skua_group *g, struct rt_worker *home);
 /* Any thread: drop a handle. The group goes when no handle and no task is left. */
 void rt_group_unref(struct skua_group *g);
 void rt_group_free(struct skua_group *g);
+/* A callback keeps the group that it will run in, from the moment it is registered until it has run or is dropped. */
+void               rt_group_keep(struct skua_group *g);
+void               rt_group_unkeep(struct skua_group *g);
 
 #endif

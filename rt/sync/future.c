@@ -43,6 +43,7 @@ static void fire(struct rt_waiter *waiter, struct skua_task *done, struct rt_fif
 static void forget(struct rt_step *step)
 {
     struct done_cb *d = rt_container_of(step, struct done_cb, step);
+    rt_group_unkeep(step->home);
     rt_task_unref(rt_self(), d->task);
     rt_free(d);
 }
@@ -71,6 +72,7 @@ int skua_add_done_callback(skua_task *task, skua_done_cb cb, void *arg)
         .cb = cb,
         .arg = arg,
     };
+    rt_group_keep(d->step.home);
     rt_st_retain(&task->state);
     if (!rt_waiter_add(task, &d->waiter))
         rt_post_step(&d->step);

@@ -20,7 +20,7 @@ struct rt_timer {
     struct rt_heap_node node; /* under the lock of `owner`                        */
     uint8_t             kind; /* fixed while armed                                */
     uint8_t             hop_queued; /* the task's hop item is in a queue of its group; its thread */
-    uint8_t             unused[2];
+    uint16_t            home; /* of a task in a group: the index of its worker; fixed for life */
     struct rt_timers   *owner; /* the heap armed last; written before arming       */
 };
 

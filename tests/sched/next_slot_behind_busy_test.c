@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a task that a free task woke does not wait for its waker to end, while other workers are idle.
- * Cause: the woken one lay in the worker's next slot, where neither the watch nor thieves looked. */
+/* Goal: a task that a free task woke does not wait for its waker to end while others are idle.
+ * Cause: it lay in the worker's next slot, where neither the watch nor thieves looked. */
 #include "t.h"
 
 #include <stdatomic.h>
