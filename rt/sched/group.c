@@ -6,10 +6,16 @@
 #include "sched/queues.h"
 #include "sched/spawn.h"
 
-/* The last handle was released on another thread: look again on the group's own. */
+static void unref_at_home(struct skua_group *g)
+{
+    if (rt_sub_acq_rel(&g->refs, 1) == 1) /* pairs: GROUP -> rt_group_check_dead */
+        rt_group_check_dead(g);
+}
+
+/* The last handle was released on another thread: it is given back on the group's own. */
 static void run_reap(struct rt_step *step)
 {
-    rt_group_check_dead(rt_container_of(step, struct skua_group, reap));
+    unref_at_home(rt_container_of(step, struct skua_group, reap));
 }
 
 void rt_group_init(struct skua_group *g, struct rt_worker *home)
@@ -71,13 +77,24 @@ void rt_group_bury(struct rt_worker *w)
     rt_group_free(g);
 }
 
+/* Elsewhere the last reference stays until the step has come home with it, so that the group is there for the
+ * step. A group that has outlived its runtime is not counted any more. */
+static void unref_from_afar(struct skua_group *g)
+{
+    uint32_t refs = rt_load_relaxed(&g->refs); /* relaxed: the CAS decides */
+    if (!rt_group_visit(g))
+        return;
+    while (refs > 1 && !rt_cas_acq_rel(&g->refs, &refs, refs - 1)) { /* pairs: GROUP -> rt_group_check_dead */
+    }
+    if (refs == 1)
+        rt_post_step(&g->reap);
+    rt_group_leave(g);
+}
+
 void rt_group_unref(struct skua_group *g)
 {
-    struct rt_worker *w = g->worker;
-    if (rt_sub_acq_rel(&g->refs, 1) != 1) /* pairs: GROUP -> rt_group_check_dead */
-        return;
-    if (w == rt_self())
-        rt_group_check_dead(g);
+    if (g->worker == rt_self())
+        unref_at_home(g);
     else
-        rt_post_step(&g->reap);
+        unref_from_afar(g);
 }
