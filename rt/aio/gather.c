@@ -50,6 +50,23 @@ static int fail_with(struct skua_task *const *tasks, size_t n, struct skua_task 
     return skua_failed(bad->value);
 }
 
+/* All were cancelled, and one has ended: the others may still use what is the caller's. */
+static int wait_for_rest(struct skua_task *const *tasks, size_t n)
+{
+    struct rt_fanin f;
+    int             r = rt_fanin_init(&f, tasks, n, RT_FANIN_ALL);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        if (!rt_task_is_done(tasks[i])) {
+            r = rt_fanin_wait(&f, RT_NEVER, true);
+            break;
+        }
+    }
+    rt_fanin_fini(&f);
+    return r;
+}
+
 static int gather(struct skua_task *const *tasks, size_t n, void **results, unsigned flags)
 {
     struct rt_fanin f;
@@ -65,7 +82,11 @@ static int gather(struct skua_task *const *tasks, size_t n, void **results, unsi
         r = write_results(tasks, n, results);
     else if ((r = rt_fanin_wait(&f, RT_NEVER, true)) == 0) {
         bad = rt_load_acquire(&f.first); /* pairs: FANIN <- account */
-        if (bad)
+        if (bad && f.requested)
+            r = wait_for_rest(tasks, n);
+        if (r < 0)
+            mark_retrieved(tasks, n);
+        else if (bad)
             r = fail_with(tasks, n, bad);
         else
             r = f.requested ? rt_delivered(rt_current()) : write_results(tasks, n, results);

@@ -111,6 +111,37 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     return NULL;
 }
 
+/* Tasks that await one another in a ring: none of them has a wait to end but an await itself, and that of a task
+ * whose child runs on its own stack cannot be ended. The one that closed the ring can. */
+static void break_ring(struct skua_task *t)
+{
+    struct skua_task *first = t;
+    do {
+        uint64_t word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
+        if (rt_ww_claim(&t->wait, rt_ww_ticket(word), EDEADLK) == RT_CLAIM_SUBMIT) {
+            rt_ready(t);
+            return;
+        }
+        t = t->target;
+    } while (t != first);
+}
+
+/* A ring meets a mark that it passed earlier; the mark moves on after twice as many links each time. */
+static void deliver_chain(struct rt_worker *w, struct skua_task *t)
+{
+    struct skua_task *mark = t;
+    unsigned          links = 0, limit = 1;
+    while ((t = deliver_once(w, t)) != NULL && t != mark) {
+        if (++links < limit)
+            continue;
+        mark = t;
+        links = 0;
+        limit *= 2;
+    }
+    if (t)
+        break_ring(t);
+}
+
 static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
 {
     if (w->cancel_depth >= DEPTH_MAX) {
@@ -118,8 +149,7 @@ static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
         return;
     }
     w->cancel_depth++;
-    while (t)
-        t = deliver_once(w, t);
+    deliver_chain(w, t);
     w->cancel_depth--;
 }
 

@@ -108,9 +108,9 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     if (!me->group)
         rt_dive_for(w, t, w->pushed > 1 ? w->pushed : 1); /* those spawned behind t lie in the way */
     r = rt_wait_park_passing(&late);
-    if (r == -ECANCELED) {
+    if (r == -ECANCELED || r == EDEADLK) { /* the latter in a ring: it would come back */
         (void)rt_waiter_remove(t, &waiter);
-        return rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
+        return r < 0 && rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
     }
     return late ? rt_delivered(me) : 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: a cancel from another thread that meets a callback at its turn, or a gather as it begins to
- * wait, is neither lost nor delivered twice. Method: a plain thread cancels as fast as it can what
- * the tasks arm, and everything is counted. */
+ * wait, is neither lost nor delivered twice; a ring of awaits and a gather are ended whole; a group
+ * may be released after run. Method: a plain thread cancels as fast as it can what the tasks arm,
+ * and everything is counted. */
 #include "expect.h"
 
+#include <errno.h>
 #include <sched.h>
 
 enum { HANDLES = 32, CALL_ROUNDS = 2000, GATHER_ROUNDS = 5000 };
@@ -115,11 +117,101 @@ static void test_cancel_race_gather_begins_to_wait(void **state)
     assert_all_held();
 }
 
+/* --- a ring of awaits --- */
+
+static skua_task *ring[2];
+
+static void *await_other(void *arg)
+{
+    return skua_fail(skua_await(ring[!(intptr_t)arg], NULL));
+}
+
+static void *ring_main(void *arg)
+{
+    ring[0] = skua_spawn(await_other, NUM(0));
+    ring[1] = skua_spawn(await_other, NUM(1));
+    EXPECT_INT(skua_wait_for(ring[0], 0.01, NULL), -ETIMEDOUT);
+    EXPECT_INT(skua_join(ring[0], NULL), -ECANCELED);
+    EXPECT_INT(skua_join(ring[1], NULL), -ECANCELED);
+    for (intptr_t i = 0; i < 2; i++)
+        ring[i] = skua_spawn(await_other, NUM(i));
+    EXPECT_INT(skua_yield(), 0); /* the second ring is left to the end of run */
+    skua_release_all(ring, 2);
+    return NULL;
+}
+
+static void test_cancel_ring_of_awaits_is_broken(void **state)
+{
+    assert_int_equal(skua_run(ring_main, NULL, .workers = 1), 0);
+    assert_all_held();
+}
+
+/* --- a group that outlives its runtime --- */
+
+static skua_group *kept;
+
+static void *keep_group(void *arg)
+{
+    kept = skua_group_new();
+    EXPECT(kept != NULL);
+    return arg;
+}
+
+static void test_group_released_after_run(void **state)
+{
+    assert_int_equal(skua_run(keep_group, NULL), 0);
+    skua_group_release(kept);
+    assert_all_held();
+}
+
+/* --- a cancelled gather --- */
+
+static void *clean_up_slowly(void *seconds)
+{
+    EXPECT_INT(skua_sleep(10), -ECANCELED);
+    EXPECT_INT(skua_sleep((double)(intptr_t)seconds / 1000), 0);
+    return skua_fail(-ECANCELED);
+}
+
+static void *gather_cleaners(void *arg)
+{
+    skua_task *t[2] = { skua_spawn(clean_up_slowly, NUM(1)), skua_spawn(clean_up_slowly, NUM(30)) };
+    int r = skua_gather(t, 2, NULL, 0);
+    EXPECT(skua_done(t[0]) && skua_done(t[1]));
+    skua_release_all(t, 2);
+    return skua_fail(r);
+}
+
+static void *cancelled_gather_main(void *arg)
+{
+    skua_task *(*const spawn[])(skua_fn, void *, const struct skua_spawn_opts *) = {
+        skua_spawn_with, skua_go_with };
+    for (int i = 0; i < 2; i++) {
+        skua_task *t = spawn[i](gather_cleaners, NULL, NULL);
+        EXPECT_INT(skua_sleep(0.005), 0);
+        EXPECT(skua_cancel(t, NULL));
+        EXPECT_INT(skua_join(t, NULL), -ECANCELED);
+    }
+    int err = 0;
+    EXPECT(skua_spawn(gather_cleaners, NULL, .copy = 5, .ret_err = &err) == NULL);
+    EXPECT_INT(err, -EINVAL);
+    return NULL;
+}
+
+static void test_cancelled_gather_waits_for_all(void **state)
+{
+    assert_int_equal(skua_run(cancelled_gather_main, NULL, .workers = 2), 0);
+    assert_all_held();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cancel_race_callback_at_its_turn),
         cmocka_unit_test(test_cancel_race_gather_begins_to_wait),
+        cmocka_unit_test(test_cancel_ring_of_awaits_is_broken),
+        cmocka_unit_test(test_group_released_after_run),
+        cmocka_unit_test(test_cancelled_gather_waits_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
