@@ -172,7 +172,8 @@ static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
     r = rt_wait_park_passing(&late);
     if (deadline != RT_NEVER)
         rt_wait_timer_end(r);
-    if (r == -ECANCELED && passes_cancel && !late && cancel_children(f))
+    /* a second cancel that came before the first was passed on goes the same way */
+    if (r == -ECANCELED && passes_cancel && cancel_children(f))
         return 1;
     if (r < 0 || late)
         return rt_delivered(rt_self()->cur);
