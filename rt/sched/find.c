@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack only. */
 #include "base/spin.h"
+#include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/virtual.h"
@@ -39,13 +40,13 @@ static struct skua_task *steal_from(struct rt_worker *w, struct rt_worker *victi
     return (struct skua_task *)first;
 }
 
-static struct skua_task *steal_round(struct rt_worker *w, int64_t least)
+static struct skua_task *steal_round(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
     unsigned           start = rt_pick(&w->chooser, rt->n, "victim");
     for (unsigned i = 0; i < rt->n; i++) {
         struct rt_worker *victim = rt->workers[(start + i) % rt->n];
-        struct skua_task *t = victim == w ? NULL : steal_from(w, victim, least);
+        struct skua_task *t = victim == w ? NULL : steal_from(w, victim, rt_share_at(victim));
         if (t)
             return t;
     }
@@ -74,7 +75,7 @@ bool rt_work_visible(struct rt_runtime *rt)
     if (rt_inject_length(&rt->inject) > 0)
         return true;
     for (unsigned i = 0; rt->steal && i < rt->n; i++)
-        if (rt_deque_size(&rt->workers[i]->deque) > 1)
+        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]))
             return true;
     return false;
 }
@@ -99,7 +100,7 @@ static struct skua_task *search(struct rt_worker *w)
     int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
     w->woken = false;
     for (int round = 0; round < rounds; round++) {
-        struct skua_task *t = steal_round(w, 2);
+        struct skua_task *t = steal_round(w);
         if (t)
             return t;
         if (own_mail(w) || rt_inject_length(&rt->inject) > 0)
@@ -133,6 +134,7 @@ static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
     bool           searched = w->searching;
+    rt_pace_measure(w, rt_timers_read_clock(&w->timers));
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
@@ -151,6 +153,7 @@ static void park(struct rt_worker *w)
         w->searching = rt_idle_search(&w->rt->idle);
     w->looked = w->tick;
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
+    rt_pace_restart(w, w->timers.seen);
     rt_dispatch(w, &batch);
 }
 

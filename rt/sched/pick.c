@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. The way out of the local queues: what runs next on this worker. */
 #include "sched/cancel.h"
+#include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
@@ -283,6 +284,7 @@ void rt_look_around(struct rt_worker *w)
     rt_absorb_pinned(w);
     SKUA_IGNORE(rt_poll(&w->poller, 0, &found)); /* an error here leaves everything as it was */
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &found);
+    rt_pace_measure(w, w->timers.seen);
     rt_dispatch(w, &found);
     take_injected(w);
     while (RT_UNLIKELY(w->dead != NULL))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. The door into the run queues: where a ready thing goes, and who is told. */
 #include "sched/cancel.h"
+#include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
@@ -41,14 +42,14 @@ static void spill(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
-/* The first entry is the one that this worker runs next: nobody is told. With the second a task would wait, and a
- * sleeper is woken. With the third and later ones nobody sleeps without having been told: a worker parks only
- * where it sees no deque with two entries, and a thief that leaves two behind tells the next. (A thief may make
- * two of three while this push is on its way; then the watch tells. No task depends on it: this worker never
- * sleeps before its deque is empty.) */
+/* The first entries are those that this worker runs next: nobody is told. With the one that makes the deque worth
+ * sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without having been told: a
+ * worker parks only where it sees no deque worth sharing, and a thief that leaves one behind tells the next.
+ * (A thief may be at work, or the pace may change, while this push is on its way; then the watch tells. No task
+ * depends on it: this worker never sleeps before its deque is empty.) */
 static void push_deque(struct rt_worker *w, struct skua_task *t)
 {
-    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == 1;
+    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_share_at(w) - 1;
     for (;;) {
         bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t) : rt_deque_push(&w->deque, (uintptr_t)t);
         if (RT_LIKELY(pushed))

@@ -15,6 +15,7 @@
 #include "sched/cancel.h"
 #include "sched/finish.h"
 #include "sched/overflow.h"
+#include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/signal.h"
 #include "sched/spawn.h"
@@ -64,6 +65,7 @@ static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned inde
     if (r < 0)
         return r;
     rt_timers_init(&w->timers, &rt->time);
+    rt_pace_init(w);
     if (seed)
         rt_chooser_init_seed(&w->chooser, seed, index);
     else

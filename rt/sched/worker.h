@@ -77,6 +77,9 @@ struct rt_worker {
     uint32_t           looked;    /* tick of the last look around                               */
     uint32_t           dive;      /* picks that may still come from the bottom                  */
     uint32_t           dive_run;  /* picks that came from there in a row                        */
+    uint64_t           pace_since; /* when `pace` was measured last, and at which tick           */
+    uint32_t           pace_tick;
+    uint64_t           pace;      /* what a pick takes, ns, smoothed                            */
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
     uint32_t           pushed;    /* free children spawned by the running task since it last waited */
     uint32_t           budget;    /* operations left to the running task                        */
@@ -114,6 +117,7 @@ struct rt_worker {
     struct rt_stat      parks;
     struct rt_stat      wakeups;  /* rings given                                                */
     struct rt_stat      accepted;
+    RT_ATOMIC(uint32_t) share_at; /* entries in the deque from which others are told and take   */
     RT_ATOMIC(uint32_t) running_id; /* task that runs, for the watch; 0 = none                  */
 
     /* --- written by others --- */
