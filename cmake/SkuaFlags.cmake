@@ -67,8 +67,8 @@ function(skua_library_settings target)
         PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/rt ${SKUA_CK_INCLUDE})
 endfunction()
 
-# Joins the objects of a target into one, in which everything hidden is local. Release builds with gcc optimise
-# across the floors while joining: a spawn passes through five of them.
+# Joins the objects of a target into one, in which everything hidden is local. Release builds with
+# gcc optimise across the floors while joining: a spawn passes through five of them.
 function(skua_one_object objects name)
     set(join -r -nostdlib)
     if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_C_COMPILER_ID STREQUAL "GNU"

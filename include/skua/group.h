@@ -26,10 +26,10 @@ extern "C" {
  * number of failed tasks is returned.
  * Cancelling the caller cancels every task that is not done; with SKUA_RETURN_ERRORS all of them
  * are waited for, without it the first that has ended cancelled (or failed) ends the wait as any
- * failure does. -ECANCELED either way, also if they all ended with a value. The same handle may stand in several slots. n = 0 is 0.
- * May suspend. From: task. Returns 0 or the number of failed tasks; a task's error; -ECANCELED;
- * -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK (the caller is among them),
- * -ENOMEM, -EPERM. asyncio: gather(). */
+ * failure does. -ECANCELED either way, also if they all ended with a value. The same handle may
+ * stand in several slots. n = 0 is 0. May suspend. From: task. Returns 0 or the number of failed
+ * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK
+ * (the caller is among them), -ENOMEM, -EPERM. asyncio: gather(). */
 SKUA_API int skua_gather(skua_task *const *tasks, size_t n, void **results,
                          unsigned flags) SKUA_CHECKED;
 

@@ -29,7 +29,8 @@ struct iterator {
     struct node       nodes[];
 };
 
-_Static_assert(sizeof(struct iterator *) <= sizeof(skua_as_completed), "the iterator hangs off the user's object");
+_Static_assert(sizeof(struct iterator *) <= sizeof(skua_as_completed),
+               "the iterator hangs off the user's object");
 
 static struct iterator **iterator_of(skua_as_completed *it)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 7: aio. call_soon, call_later, call_at and their handles.
  *
- * A callback lives in a slab object like a task does, and its handle is a name like that of a wait: so a stale
- * handle names nothing, and nobody has to release it.
+ * A callback lives in a slab object like a task does, and its handle is a name like that of a wait:
+ * so a stale handle names nothing, and nobody has to release it.
  *
- * Who frees it: whoever claims the name owns the callback. Its turn claims and frees it; a canceller takes it out
- * of the heap of timers and frees it. One that is queued already cannot be taken out from another thread: there
- * the canceller and the turn both come by, and the second of them frees.
+ * Who frees it: whoever claims the name owns the callback. Its turn claims and frees it; a
+ * canceller takes it out of the heap of timers and frees it. One that is queued already cannot be
+ * taken out from another thread: there the canceller and the turn both come by, and the second of
+ * them frees.
  */
 #include <errno.h>
 #include <math.h>
@@ -29,17 +30,22 @@ struct call {
     void                *arg;
 };
 
-_Static_assert(sizeof(struct call) <= RT_SLAB_OBJECT_BYTES, "a callback fills one slab object at most");
+_Static_assert(sizeof(struct call) <= RT_SLAB_OBJECT_BYTES,
+               "a callback fills one slab object at most");
 _Static_assert(offsetof(struct call, slot) == RT_SLAB_SLOT_OFFSET, "the slab numbers its objects");
-_Static_assert(offsetof(struct call, wait) == offsetof(struct skua_task, wait), "names are looked up in tasks");
-_Static_assert(offsetof(struct call, state) == offsetof(struct skua_task, state), "walkers look at tasks");
-_Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime), "what follows is the task's");
+_Static_assert(offsetof(struct call, wait) == offsetof(struct skua_task, wait),
+               "names are looked up in tasks");
+_Static_assert(offsetof(struct call, state) == offsetof(struct skua_task, state),
+               "walkers look at tasks");
+_Static_assert(sizeof(struct call) <= offsetof(struct skua_task, runtime),
+               "what follows is the task's");
 
 static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
     rt_group_unkeep(c->timer.step.home);
-    memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer)); /* as a task leaves it: nothing cold */
+    /* as a task leaves it: nothing cold */
+    memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer));
     rt_slab_put(w ? &w->slab : NULL, c);
 }
 
@@ -56,7 +62,8 @@ static bool is_second(struct call *c)
 {
     uint64_t old = rt_load_acquire(&c->wait.bits); /* pairs: CALL <- is_second */
     uint64_t left = (old & ~RT_WW_VALUE_MASK) | (uint64_t)LEFT << RT_WW_VALUE_BIT;
-    return rt_ww_value(old) == LEFT || !rt_cas_acq_rel(&c->wait.bits, &old, left); /* pairs: CALL -> is_second */
+    /* pairs: CALL -> is_second */
+    return rt_ww_value(old) == LEFT || !rt_cas_acq_rel(&c->wait.bits, &old, left);
 }
 
 static bool claim(struct call *c)
@@ -84,7 +91,8 @@ static void drop(struct rt_step *step)
     struct call      *c = call_of(step);
     struct rt_backoff b = RT_BACKOFF_INIT;
     if (!claim(c)) {
-        while (rt_ww_value(rt_load_acquire(&c->wait.bits)) == CANCELLING) { /* pairs: CALL <- is_second */
+        /* pairs: CALL <- is_second */
+        while (rt_ww_value(rt_load_acquire(&c->wait.bits)) == CANCELLING) {
             rt_backoff_wait(&b);
             if (b.turns >= RT_BACKOFF_MAX)
                 SKUA_IGNORE(rt_sys_sched_yield());
@@ -99,7 +107,8 @@ static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb c
     struct call *c = rt_slab_get(w ? &w->slab : NULL, &slot);
     if (!c)
         return NULL;
-    rt_store_relaxed(&((struct skua_task *)(void *)c)->kind, RT_KIND_CALL); /* relaxed: fixed while in use */
+    /* relaxed: fixed while in use */
+    rt_store_relaxed(&((struct skua_task *)(void *)c)->kind, RT_KIND_CALL);
     rt_store_relaxed(&c->state.bits, 0); /* relaxed: published by the queue */
     rt_store_relaxed(&c->wait.bits, rt_load_relaxed(&c->wait.bits) & RT_WW_TICKET);
     (void)rt_ww_arm_pinned(&c->wait);
@@ -112,7 +121,8 @@ static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb c
 
 static skua_handle handle_of(struct call *c)
 {
-    return (skua_handle){ rt_ww_ticket(rt_load_relaxed(&c->wait.bits)) | c->slot }; /* relaxed: own write */
+    /* relaxed: own write */
+    return (skua_handle){ rt_ww_ticket(rt_load_relaxed(&c->wait.bits)) | c->slot };
 }
 
 skua_handle skua_call_soon(skua_cb cb, void *arg)

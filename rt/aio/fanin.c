@@ -31,7 +31,8 @@ static void account(struct rt_fanin *f, struct skua_task *done, struct rt_fifo *
     if (counts_as_bad(f, rt_st_load(&done->state))) {
         (void)rt_cas_acq_rel(&f->first, &none, done); /* pairs: FANIN -> rt_fanin_wait */
         trigger(f, out);
-    } else if (f->mode == RT_FANIN_FIRST || rt_sub_acq_rel(&f->pending, 1) == 1) { /* pairs: FANIN -> rt_fanin_wait */
+    } else if (f->mode == RT_FANIN_FIRST || rt_sub_acq_rel(&f->pending, 1) == 1) {
+        /* pairs: FANIN -> rt_fanin_wait */
         trigger(f, out);
     }
 }
@@ -46,7 +47,8 @@ static void run_step(struct rt_step *step)
     struct rt_fanin *f = rt_container_of(step, struct rt_fanin, step);
     struct rt_fifo   out = { 0 };
     f->step_ran = true;
-    f->woken = rt_name_claim(rt_load_relaxed(&f->name), 0, &out); /* relaxed: written by this thread */
+    /* relaxed: written by this thread */
+    f->woken = rt_name_claim(rt_load_relaxed(&f->name), 0, &out);
     rt_ready_batch(&out);
 }
 
@@ -64,7 +66,8 @@ static bool cancel_awaitable(struct rt_awaitable *self)
     return cancel_children(rt_container_of(self, struct rt_fanin, awaitable));
 }
 
-int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n, enum rt_fanin_mode mode)
+int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
+                  enum rt_fanin_mode mode)
 {
     struct skua_task *me = rt_current();
     if (!tasks || n == 0)
@@ -121,7 +124,8 @@ static void unlink_nodes(struct rt_fanin *f)
     bool over = f->woken && rt_load_acquire(&f->pending) == 0; /* pairs: FANIN <- account */
     for (size_t i = 0; !over && i < f->n; i++)
         (void)rt_waiter_remove(f->tasks[i], &f->nodes[i].waiter);
-    if (f->step.home && !f->step_ran && rt_load_relaxed(&f->triggered)) /* relaxed: decided under the locks above */
+    /* relaxed: decided under the locks above */
+    if (f->step.home && !f->step_ran && rt_load_relaxed(&f->triggered))
         rt_unpost_step(&f->step);
 }
 
@@ -133,8 +137,8 @@ static bool has_begun(struct rt_fanin *f)
     return rt_load_relaxed(&f->name) != 0; /* relaxed: own write */
 }
 
-/* Begins a suspension under a new name. 0; or not suspended: TRIGGERED meanwhile, or CANCEL_PENDING, which is
- * still to be passed on. */
+/* Begins a suspension under a new name. 0; or not suspended: TRIGGERED meanwhile, or
+ * CANCEL_PENDING, which is still to be passed on. */
 static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel)
 {
     uint64_t name;

@@ -16,7 +16,8 @@ static void mark_retrieved(struct skua_task *const *tasks, size_t n)
         (void)rt_or_acq_rel(&tasks[i]->state.bits, RT_ST_RETRIEVED);
 }
 
-/* The failure that decides without waiting: the first in argument order among those done already. */
+/* The failure that decides without waiting: the first in argument order among those done
+ * already. */
 static struct skua_task *failed_already(struct skua_task *const *tasks, size_t n, size_t *ret_done)
 {
     *ret_done = 0;
@@ -71,7 +72,8 @@ static int gather(struct skua_task *const *tasks, size_t n, void **results, unsi
 {
     struct rt_fanin f;
     bool            keep_errors = flags & SKUA_RETURN_ERRORS;
-    int             r = rt_fanin_init(&f, tasks, n, keep_errors ? RT_FANIN_ALL : RT_FANIN_FIRST_BAD);
+    int             r = rt_fanin_init(&f, tasks, n,
+                                      keep_errors ? RT_FANIN_ALL : RT_FANIN_FIRST_BAD);
     if (r < 0)
         return r;
     size_t            done;

@@ -95,7 +95,8 @@ static void arm(struct interrupt *i, struct rt_runtime *rt, struct skua_task *ma
 {
     struct sigaction now;
     *i = (struct interrupt){ .rt = rt, .main = main };
-    if (!rt_sys_is_main_thread() || rt_sys_sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+    if (!rt_sys_is_main_thread() || rt_sys_sigaction(SIGINT, NULL, &now) < 0 ||
+        now.sa_handler != SIG_DFL)
         return;
     i->sub.is_fallback = true;
     i->sub.mask = (uint64_t)1 << (SIGINT - 1);
@@ -129,7 +130,8 @@ static int run_main(struct rt_runtime *rt, skua_fn fn, void *arg, const struct s
     struct interrupt       i;
     int                    r = -ENOMEM;
     bool                   is_free = opts && opts->free_main;
-    struct skua_task      *main = rt_spawn(rt, is_free ? NULL : rt->main_group, fn, arg, &named, &r);
+    struct skua_task      *main = rt_spawn(rt, is_free ? NULL : rt->main_group, fn, arg,
+                                           &named, &r);
     if (!main)
         return r;
     arm(&i, rt, main);
@@ -203,8 +205,8 @@ int skua_loop_run_forever(skua_loop *loop)
     return r < 0 ? r : rt_runtime_enter(loop->worker->rt);
 }
 
-/* The stop takes its turn like a callback: what is ready before it still runs, what comes after it waits for the
- * next run. One that is called before the run lets exactly one round run. */
+/* The stop takes its turn like a callback: what is ready before it still runs, what comes after it
+ * waits for the next run. One that is called before the run lets exactly one round run. */
 void skua_loop_stop(skua_loop *loop)
 {
     struct rt_worker *w = rt_self();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 7: aio. shield: a future that ends like the task, and whose cancellation the task does not feel. */
+/* floor 7: aio. shield: a future that ends like the task, and whose cancellation the task does not
+ * feel. */
 #include <errno.h>
 
 #include "base/mem.h"
@@ -33,7 +34,8 @@ static void run(struct rt_step *step)
         const char *message = rt_task_message(s->inner);
         (void)rt_or_acq_rel(&s->inner->state.bits, RT_ST_RETRIEVED);
         if (message)
-            SKUA_IGNORE(rt_task_set_message(s->outer, message)); /* without memory it goes without its text */
+            /* without memory it goes without its text */
+            SKUA_IGNORE(rt_task_set_message(s->outer, message));
     }
     forget(step);
 }
@@ -60,7 +62,8 @@ skua_task *skua_shield(skua_task *task)
         return NULL;
     }
     s->inner = task;
-    s->step = (struct rt_step){ .run = run, .drop = forget, .home = w->in_group ? w->in_group : &w->free_group };
+    s->step = (struct rt_step){ .run = run, .drop = forget,
+                                .home = w->in_group ? w->in_group : &w->free_group };
     s->waiter.fire = fire;
     rt_group_keep(s->step.home);
     rt_st_retain(&task->state);

@@ -19,7 +19,8 @@ static int check(skua_fn fn, const void *arg, const struct skua_spawn_opts *opts
 }
 
 /* Into a group, from anywhere. */
-static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg,
+                             const struct skua_spawn_opts *opts)
 {
     int               err = -ESHUTDOWN;
     struct rt_worker *w = rt_self();
@@ -60,7 +61,8 @@ skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opt
     return t ? t : fail(opts, err);
 }
 
-skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
+skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg,
+                                      const struct skua_spawn_opts *opts)
 {
     int err = loop ? check(fn, arg, opts) : -EINVAL;
     return err < 0 ? fail(opts, err) : spawn_into(loop, fn, arg, opts);
@@ -74,8 +76,9 @@ skua_group *skua_group_new_with(const struct skua_group_opts *opts)
     int index = opts ? opts->worker : 0;
     if (index < 0 || index > (int)w->rt->n)
         return NULL;
+    /* relaxed: any spread will do */
     unsigned home = index ? (unsigned)index - 1
-                          : rt_add_relaxed(&w->rt->next_home, 1) % w->rt->n; /* relaxed: any spread will do */
+                          : rt_add_relaxed(&w->rt->next_home, 1) % w->rt->n;
     return rt_group_new(w->rt->workers[home], opts ? opts->name : NULL);
 }
 

@@ -34,7 +34,8 @@ static void expire(struct scope *s)
 
 static void run_step(struct rt_step *step)
 {
-    struct scope *s = rt_container_of(rt_container_of(step, struct rt_step_timer, step), struct scope, timer);
+    struct rt_step_timer *timer = rt_container_of(step, struct rt_step_timer, step);
+    struct scope         *s = rt_container_of(timer, struct scope, timer);
     s->queued = false;
     expire(s);
 }
@@ -64,7 +65,8 @@ static void disarm(struct scope *s)
 {
     bool was_armed = rt_timer_disarm(&s->timer.timer);
     bool may_be_queued = s->queued || s->timer.timer.owner;
-    if (s->timer.step.home && !was_armed && may_be_queued && !rt_load_relaxed(&s->expired)) /* relaxed: own thread */
+    /* relaxed: own thread */
+    if (s->timer.step.home && !was_armed && may_be_queued && !rt_load_relaxed(&s->expired))
         rt_unpost_step(&s->timer.step);
     s->queued = false;
     s->timer.timer.owner = NULL;
@@ -156,7 +158,8 @@ static int cancel_and_wait(struct skua_task *task, void **ret_result)
     return r == -ECANCELED ? -ETIMEDOUT : r;
 }
 
-static int wait_for(struct rt_worker *w, struct skua_task *task, uint64_t deadline, void **ret_result)
+static int wait_for(struct rt_worker *w, struct skua_task *task, uint64_t deadline,
+                    void **ret_result)
 {
     struct scope s;
     void        *result = NULL;

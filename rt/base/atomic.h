@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 0: base. The only place that names a memory order.
  *
- * Every verb carries its order in its name, so an order is never an argument and each use can be found
- * by grep. A use that synchronises ends with a comment naming its partner:
- *     pairs: LABEL -> function   (this side publishes)      pairs: LABEL <- function   (this side observes)
+ * Every verb carries its order in its name, so an order is never an argument and each use can be
+ * found by grep. A use that synchronises has a comment naming its partner:
+ *     pairs: LABEL -> function   (this side publishes)
+ *     pairs: LABEL <- function   (this side observes)
  * docs/memory-order.md has one paragraph per LABEL.
  *
- * The protocol headers (runq/deque.h, runq/inbox.h, task/waitword.h, task/stateword.h, sched/idle.h) use
- * nothing but these verbs and are compiled a second time, as C++ under the Relacy model checker, with
- * RT_MODEL defined: tests/model/ then supplies RT_ATOMIC and the verbs.
+ * The protocol headers (runq/deque.h, runq/inbox.h, task/waitword.h, task/stateword.h,
+ * sched/idle.h) use nothing but these verbs and are compiled a second time, as C++ under the Relacy
+ * model checker, with RT_MODEL defined: tests/model/ then supplies RT_ATOMIC and the verbs.
  */
 #ifndef RT_BASE_ATOMIC_H
 #define RT_BASE_ATOMIC_H
@@ -45,15 +46,20 @@
 #define rt_and_acq_rel(p, v)     atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define rt_and_sc(p, v)          atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
-/* Strong compare-and-swap; on failure *pexpected holds what was there (acquire for acq_rel and sc). */
+/* Strong compare-and-swap; on failure *pexpected holds what was there (acquire for acq_rel and
+ * sc). */
 #define rt_cas_relaxed(p, pexpected, desired) \
-    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_relaxed, memory_order_relaxed)
+    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_relaxed, \
+                                            memory_order_relaxed)
 #define rt_cas_release(p, pexpected, desired) \
-    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_release, memory_order_relaxed)
+    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_release, \
+                                            memory_order_relaxed)
 #define rt_cas_acq_rel(p, pexpected, desired) \
-    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_acq_rel, memory_order_acquire)
+    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_acq_rel, \
+                                            memory_order_acquire)
 #define rt_cas_sc(p, pexpected, desired) \
-    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_seq_cst, memory_order_seq_cst)
+    atomic_compare_exchange_strong_explicit((p), (pexpected), (desired), memory_order_seq_cst, \
+                                            memory_order_seq_cst)
 
 #endif /* RT_MODEL */
 #endif

@@ -60,8 +60,9 @@ uint32_t rt_slab_carved(void)
     return rt_load_acquire(&slab.carved); /* pairs: SLAB_CARVED <- carve_one */
 }
 
-/* Memory for one chunk, aligned to its size. From the second chunk on a program has so many tasks that huge pages
- * pay: one fault in place of 512 (a third of the cost of a first task in a fresh object). */
+/* Memory for one chunk, aligned to its size. From the second chunk on a program has so many tasks
+ * that huge pages pay: one fault in place of 512 (a third of the cost of a first task in a fresh
+ * object). */
 static int map_chunk(int is_first, void **ret_memory)
 {
     void *memory;

@@ -13,15 +13,16 @@ enum { RT_POLL_EVENTS = 128 };
 struct rt_poller {
     int epoll_fd;
     int event_fd; /* rung by others to end a blocking poll */
-    struct epoll_event events[RT_POLL_EVENTS]; /* here and not on a stack: stacks of sleeping tasks stay small */
+    /* here and not on a stack: stacks of sleeping tasks stay small */
+    struct epoll_event events[RT_POLL_EVENTS];
 };
 
 /* 0 or -errno; nothing is left open on failure. */
 int  rt_poller_init(struct rt_poller *p);
 void rt_poller_fini(struct rt_poller *p);
 
-/* Waits up to timeout_ns (-1: for ever, 0: not at all) and appends every task that became ready to `out`.
- * Returns the number of descriptor events, or -errno. */
+/* Waits up to timeout_ns (-1: for ever, 0: not at all) and appends every task that became ready to
+ * `out`. Returns the number of descriptor events, or -errno. */
 int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out);
 
 /* Any thread: end a blocking poll. Costs a system call; who calls it decided by sched/idle.h. */

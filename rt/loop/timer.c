@@ -21,10 +21,12 @@ void rt_timers_fini(struct rt_timers *ts)
 static void note_top(struct rt_timers *ts)
 {
     const struct rt_heap_entry *top = rt_heap_top(&ts->heap);
-    rt_store_relaxed(&ts->next, top ? top->deadline : RT_NEVER); /* relaxed: the lock orders the heap */
+    /* relaxed: the lock orders the heap */
+    rt_store_relaxed(&ts->next, top ? top->deadline : RT_NEVER);
 }
 
-int rt_timer_arm(struct rt_timers *ts, struct rt_timer *timer, enum rt_timer_kind kind, uint64_t deadline)
+int rt_timer_arm(struct rt_timers *ts, struct rt_timer *timer, enum rt_timer_kind kind,
+                 uint64_t deadline)
 {
     timer->kind = (uint8_t)kind;
     timer->owner = ts;
@@ -56,8 +58,8 @@ uint64_t rt_timers_read_clock(struct rt_timers *ts)
     return ts->seen = rt_time_now(ts->time);
 }
 
-/* The task cannot begin another wait before it has disarmed, which takes the lock held here: the wait word
- * still shows the suspension that the timer belongs to. */
+/* The task cannot begin another wait before it has disarmed, which takes the lock held here: the
+ * wait word still shows the suspension that the timer belongs to. */
 static void expire_task(struct skua_task *t, struct rt_fifo *out)
 {
     uint64_t word = rt_load_relaxed(&t->wait.bits); /* relaxed: the claim decides */

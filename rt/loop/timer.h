@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 4: loop. The timers of one loop: a heap under a lock of its own.
  *
- * Arming happens on the loop's own thread; disarming from anywhere, eagerly, by index. Expiry pops under the
- * lock; whoever disarms after that finds the node in no heap, and knows that expiry is through with it once it
- * holds the lock.
+ * Arming happens on the loop's own thread; disarming from anywhere, eagerly, by index. Expiry pops
+ * under the lock; whoever disarms after that finds the node in no heap, and knows that expiry is
+ * through with it once it holds the lock.
  */
 #ifndef RT_LOOP_TIMER_H
 #define RT_LOOP_TIMER_H
@@ -38,7 +38,8 @@ static inline void rt_time_move(struct rt_time *time, uint64_t now)
 struct rt_timers {
     struct rt_lock      lock;
     struct rt_heap      heap; /* under lock */
-    RT_ATOMIC(uint64_t) next; /* deadline of the top or RT_NEVER; written under lock, read anywhere */
+    /* deadline of the top or RT_NEVER; written under lock, read anywhere */
+    RT_ATOMIC(uint64_t) next;
     uint64_t            seen; /* the time last read on this loop's thread; its thread only */
     struct rt_time     *time;
 };
@@ -47,7 +48,8 @@ struct rt_timers {
 struct rt_step_timer {
     struct rt_step  step;
     struct rt_timer timer;
-    /* Not NULL: called in place of queueing the step, under the heap's lock, where there is no home. */
+    /* Not NULL: called in place of queueing the step, under the heap's lock, where there is no
+     * home. */
     void (*expire)(struct rt_step_timer *self);
 };
 
@@ -55,14 +57,16 @@ void rt_timers_init(struct rt_timers *ts, struct rt_time *time);
 void rt_timers_fini(struct rt_timers *ts);
 
 /* The loop's thread. 0 or -ENOMEM. `timer` is in no heap. */
-int rt_timer_arm(struct rt_timers *ts, struct rt_timer *timer, enum rt_timer_kind kind, uint64_t deadline);
-/* Any thread. True: it had not expired. Afterwards expiry does not touch what the node is part of. */
+int rt_timer_arm(struct rt_timers *ts, struct rt_timer *timer, enum rt_timer_kind kind,
+                 uint64_t deadline);
+/* Any thread. True: it had not expired. Afterwards expiry does not touch what the node is part
+ * of. */
 bool rt_timer_disarm(struct rt_timer *timer);
 
 /* Reads the clock of the loop and remembers it. */
 uint64_t rt_timers_read_clock(struct rt_timers *ts);
-/* Pops every timer that is due at `now`, by deadline, equal ones in the order they were armed. Claims the waits
- * of free tasks; what has to take its turn in a group is appended to `out`. */
+/* Pops every timer that is due at `now`, by deadline, equal ones in the order they were armed.
+ * Claims the waits of free tasks; what has to take its turn in a group is appended to `out`. */
 void rt_timers_expire(struct rt_timers *ts, uint64_t now, struct rt_fifo *out);
 
 /* Any thread; only a hint away from the loop's own thread. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 9: obs. What debug mode reports: errors nobody looked at, cancels that were swallowed, handles that were
- * never released, each with the place of spawn. */
+/* floor 9: obs. What debug mode reports: errors nobody looked at, cancels that were swallowed,
+ * handles that were never released, each with the place of spawn. */
 #include <errno.h>
 
 #include "base/log.h"
@@ -15,18 +15,20 @@ static const char *place(const struct skua_task *t)
 static void report_unretrieved(struct skua_task *t)
 {
     const char *message = rt_task_message(t);
-    rt_log("the error of %s was never retrieved: %d%s%s (spawned at %s)", rt_task_name(t), skua_failed(t->value),
-           message ? ", " : "", message ? message : "", place(t));
+    rt_log("the error of %s was never retrieved: %d%s%s (spawned at %s)", rt_task_name(t),
+           skua_failed(t->value), message ? ", " : "", message ? message : "", place(t));
 }
 
 static void report_swallowed(struct skua_task *t)
 {
-    rt_log("cancel swallowed: %s was cancelled and returned a value (spawned at %s)", rt_task_name(t), place(t));
+    rt_log("cancel swallowed: %s was cancelled and returned a value (spawned at %s)",
+           rt_task_name(t), place(t));
 }
 
 static void report_leftover(struct skua_task *t)
 {
-    rt_log("%s failed while it was cancelled by the end of run (spawned at %s)", rt_task_name(t), place(t));
+    rt_log("%s failed while it was cancelled by the end of run (spawned at %s)", rt_task_name(t),
+           place(t));
 }
 
 static void report_leftovers(struct rt_runtime *rt)

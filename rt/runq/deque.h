@@ -6,20 +6,22 @@
  *   take          never       never   yes            oldest: any thread, the owner included
  *   oldest        yes         yes     yes
  *
- * The owner pushes at the bottom and may take its newest entry back from there; everybody, the owner too,
- * takes the oldest entry from the top by one compare-and-swap, one entry at a time. There is no resizing,
- * so nothing is ever reclaimed: a full deque refuses and the caller moves the older half elsewhere.
+ * The owner pushes at the bottom and may take its newest entry back from there; everybody, the
+ * owner too, takes the oldest entry from the top by one compare-and-swap, one entry at a time.
+ * There is no resizing, so nothing is ever reclaimed: a full deque refuses and the caller moves the
+ * older half elsewhere.
  *
- * Why no entry is taken twice: the owner lowers `bottom` with a sequentially consistent exchange before it
- * reads `top`, and a thief reads `top` before `bottom`, both sequentially consistent. Either the thief sees
- * the lowered bottom and leaves the last entry alone, or the owner sees the raised top; when both aim at the
- * same last entry, the compare-and-swap on `top` decides.
- * Why an entry read is the entry meant: a slot is overwritten only when `top` has passed it, and then the
- * reader's compare-and-swap fails.
+ * Why no entry is taken twice: the owner lowers `bottom` with a sequentially consistent exchange
+ * before it reads `top`, and a thief reads `top` before `bottom`, both sequentially consistent.
+ * Either the thief sees the lowered bottom and leaves the last entry alone, or the owner sees the
+ * raised top; when both aim at the same last entry, the compare-and-swap on `top` decides.
+ * Why an entry read is the entry meant: a slot is overwritten only when `top` has passed it, and
+ * then the reader's compare-and-swap fails.
  *
- * Rejected: a growing array (needs safe memory reclamation; every published bug of such deques sits there);
- * taking half the deque in one compare-and-swap (the owner's end could have moved below the half by then);
- * a process-wide barrier in place of the owner's exchange (6-7 us for the thief and 12-22 % off the victim).
+ * Rejected: a growing array (needs safe memory reclamation; every published bug of such deques sits
+ * there); taking half the deque in one compare-and-swap (the owner's end could have moved below the
+ * half by then); a process-wide barrier in place of the owner's exchange (6-7 us for the thief and
+ * 12-22 % off the victim).
  */
 #ifndef RT_RUNQ_DEQUE_H
 #define RT_RUNQ_DEQUE_H
@@ -34,8 +36,8 @@
 #endif
 
 struct rt_deque {
-    RT_CACHELINE RT_ATOMIC(int64_t) top;    /* next to be taken as oldest; raised by CAS, any thread  */
-    RT_CACHELINE RT_ATOMIC(int64_t) bottom; /* next free position; written by the owner               */
+    RT_CACHELINE RT_ATOMIC(int64_t) top;    /* next to be taken as oldest; any thread, by CAS */
+    RT_CACHELINE RT_ATOMIC(int64_t) bottom; /* next free position; written by the owner       */
     RT_ATOMIC(uintptr_t) slot[RT_DEQUE_CAP];
 };
 
@@ -59,8 +61,9 @@ static inline int rt_deque_push(struct rt_deque *d, uintptr_t x)
     return 1;
 }
 
-/* Owner. As push, but the store of bottom is a full barrier: whoever announced its sleep before it is seen
- * by the caller's next look at the idle words, and whoever announces later sees this entry. */
+/* Owner. As push, but the store of bottom is a full barrier: whoever announced its sleep before it
+ * is seen by the caller's next look at the idle words, and whoever announces later sees this
+ * entry. */
 static inline int rt_deque_push_announced(struct rt_deque *d, uintptr_t x)
 {
     int64_t b = rt_load_relaxed(&d->bottom); /* relaxed: own write */
@@ -105,15 +108,17 @@ static inline uintptr_t rt_deque_take(struct rt_deque *d)
     return x;
 }
 
-/* Any thread: take the oldest entry. 0 = none there, or another thread was faster; look at the size. */
+/* Any thread: take the oldest entry. 0 = none there, or another thread was faster; look at the
+ * size. */
 static inline uintptr_t rt_deque_oldest(struct rt_deque *d)
 {
     int64_t t = rt_load_sc(&d->top);    /* pairs: DQTAKE <- rt_deque_take */
     int64_t b = rt_load_sc(&d->bottom); /* pairs: DQBOT <- rt_deque_push */
     if (t >= b)
         return 0;
-    uintptr_t x = rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]); /* relaxed: the CAS validates it */
-    if (!rt_cas_sc(&d->top, &t, t + 1))                              /* pairs: DQTOP -> rt_deque_push */
+    /* relaxed: the CAS validates it */
+    uintptr_t x = rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]);
+    if (!rt_cas_sc(&d->top, &t, t + 1)) /* pairs: DQTOP -> rt_deque_push */
         return 0;
     return x;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 1: runq. Inbox: what other threads hand to one worker. Lock-free, many producers, one taker.
+/* floor 1: runq. Inbox: what other threads hand to one worker. Lock-free: many push, one takes.
  *
- * Who runs what:  push: any thread, in parallel with everything.  take: one thread at a time; which one is
- * decided by the owner of the inbox (the worker, or whoever serves a stuck worker's free inbox).
- * A push onto an empty inbox returns true: that producer, and no other, has to see to it that the worker
- * looks. The taker empties the inbox with one exchange, so a later push is again "onto an empty inbox".
- * There is no ABA: nobody ever takes a single element.
+ * Who runs what:  push: any thread, in parallel with everything.  take: one thread at a time; which
+ * one is decided by the owner of the inbox (the worker, or whoever serves a stuck worker's free
+ * inbox).
+ * A push onto an empty inbox returns true: that producer, and no other, has to see to it that the
+ * worker looks. The taker empties the inbox with one exchange, so a later push is again "onto an
+ * empty inbox". There is no ABA: nobody ever takes a single element.
  */
 #ifndef RT_RUNQ_INBOX_H
 #define RT_RUNQ_INBOX_H
@@ -16,8 +17,9 @@ struct rt_inbox {
     RT_ATOMIC(uintptr_t) head; /* the newest item; items chain to older ones */
 };
 
-/* Any thread. True when the inbox was empty. Sequentially consistent: the caller looks for a sleeper next,
- * and the sleeper announces itself before it looks here a last time (see sched/idle.h). */
+/* Any thread. True when the inbox was empty. Sequentially consistent: the caller looks for a
+ * sleeper next, and the sleeper announces itself before it looks here a last time (see
+ * sched/idle.h). */
 static inline int rt_inbox_push(struct rt_inbox *b, uintptr_t item)
 {
     struct rt_link *link = rt_item_link(item);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 1: runq. The injector: ready free tasks that belong to no worker (spawned by plain threads, or the
- * older half of a full deque). A lock and a list; length readable without the lock. */
+/* floor 1: runq. The injector: ready free tasks that belong to no worker (spawned by plain threads,
+ * or the older half of a full deque). A lock and a list; length readable without the lock. */
 #ifndef RT_RUNQ_INJECT_H
 #define RT_RUNQ_INJECT_H
 

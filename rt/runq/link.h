@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 1: runq. How things are queued: an intrusive link and a tagged reference to it.
  *
- * Whatever can be queued embeds a struct rt_link; a queue stores an *item*, the link's address with a tag in
- * its low bits that says what is around the link. So one queue carries tasks to run, callbacks, timer hops
- * and cancel requests in one order, and this floor knows none of them.
+ * Whatever can be queued embeds a struct rt_link; a queue stores an *item*, the link's address with
+ * a tag in its low bits that says what is around the link. So one queue carries tasks to run,
+ * callbacks, timer hops and cancel requests in one order, and this floor knows none of them.
  */
 #ifndef RT_RUNQ_LINK_H
 #define RT_RUNQ_LINK_H
@@ -85,8 +85,8 @@ static inline void rt_fifo_append(struct rt_fifo *to, struct rt_fifo *from)
     *from = (struct rt_fifo){ 0 };
 }
 
-/* Takes `item` out of the middle. Its place counted from 1, or 0 when it is not there. Linear: for rare undo
- * paths only. */
+/* Takes `item` out of the middle. Its place counted from 1, or 0 when it is not there. Linear: for
+ * rare undo paths only. */
 static inline size_t rt_fifo_remove(struct rt_fifo *f, uintptr_t item)
 {
     struct rt_link *before = NULL;

@@ -9,9 +9,10 @@ struct skua_group;
 
 struct rt_step {
     struct rt_link     link;
-    void             (*run)(struct rt_step *self); /* on a loop stack, not in a task: must not suspend */
-    void             (*drop)(struct rt_step *self); /* its loop ends before its turn; may be NULL      */
-    struct skua_group *home;                       /* where it runs                                     */
+    /* on a loop stack, not in a task: must not suspend */
+    void             (*run)(struct rt_step *self);
+    void             (*drop)(struct rt_step *self); /* its loop ends before its turn; may be NULL */
+    struct skua_group *home;                        /* where it runs */
 };
 
 #endif

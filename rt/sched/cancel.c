@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. Cancelling.
  *
- * A pinned task is cancelled on its own thread, where nothing moves meanwhile: there the request follows what the
- * task waits for, task by task, as asyncio does, until it finds a wait to end. A free task may be anywhere:
- * the request ends its wait, whatever it is, and the task itself passes the request on to what it waited for.
- * A task that waits for a child running on its own stack cannot be woken: the canceller visits the child.
+ * A pinned task is cancelled on its own thread, where nothing moves meanwhile: there the request
+ * follows what the task waits for, task by task, as asyncio does, until it finds a wait to end. A
+ * free task may be anywhere: the request ends its wait, whatever it is, and the task itself passes
+ * the request on to what it waited for. A task that waits for a child running on its own stack
+ * cannot be woken: the canceller visits the child.
  */
 #include "sched/cancel.h"
 
@@ -34,28 +35,33 @@ bool rt_future_complete(struct skua_task *f, void *result)
     return true;
 }
 
-/* Is it in a group of this worker? Only there the group is certain to exist as long as the task is not done: seen
- * from elsewhere both may be gone at any moment. */
+/* Is it in a group of this worker? Only there the group is certain to exist as long as the task is
+ * not done: seen from elsewhere both may be gone at any moment. */
 static bool at_home(const struct rt_worker *w, const struct skua_task *t)
 {
-    return t->group && w && w->index == t->timer.home && w->rt->id == rt_load_relaxed(&t->runtime); /* relaxed: fixed */
+    /* relaxed: fixed */
+    return t->group && w && w->index == t->timer.home && w->rt->id == rt_load_relaxed(&t->runtime);
 }
 
-/* Posts the request to the thread of the group, once at a time; the posted link holds a reference. */
+/* Posts the request to the thread of the group, once at a time; the posted link holds a
+ * reference. */
 static void post(struct skua_task *t)
 {
     struct rt_runtime *rt = rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
-    if (!rt || (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED)) /* pairs: CANCEL <- rt_cancel_posted */
+    /* pairs: CANCEL <- rt_cancel_posted */
+    if (!rt || (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED))
         return;
     rt_st_retain(&t->state);
-    rt_post_pinned(&rt->workers[t->timer.home]->free_group, rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    rt_post_pinned(&rt->workers[t->timer.home]->free_group,
+                   rt_item(&t->cancel_link, RT_TAG_CANCEL));
 }
 
 static void pass_message(struct skua_task *from, struct skua_task *to)
 {
     const char *message = rt_task_message(from);
     if (RT_UNLIKELY(message && !rt_task_is_done(to)))
-        SKUA_IGNORE(rt_task_set_message(to, message)); /* without memory the cancel goes without its text */
+        /* without memory the cancel goes without its text */
+        SKUA_IGNORE(rt_task_set_message(to, message));
 }
 
 bool rt_cancel_pass(struct skua_task *from, struct skua_task *to)
@@ -64,8 +70,8 @@ bool rt_cancel_pass(struct skua_task *from, struct skua_task *to)
     return rt_cancel(to);
 }
 
-/* A task lower on the stack that executes waits for the child above it, though its word does not say so before
- * the child suspends. */
+/* A task lower on the stack that executes waits for the child above it, though its word does not
+ * say so before the child suspends. */
 static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
 {
     for (struct rt_inline *f = w && w->stack ? w->stack->inl : NULL; f; f = f->up)
@@ -111,8 +117,9 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     return NULL;
 }
 
-/* Tasks that await one another in a ring: none of them has a wait to end but an await itself, and that of a task
- * whose child runs on its own stack cannot be ended. The one that closed the ring can. */
+/* Tasks that await one another in a ring: none of them has a wait to end but an await itself, and
+ * that of a task whose child runs on its own stack cannot be ended. The one that closed the ring
+ * can. */
 static void break_ring(struct skua_task *t)
 {
     struct skua_task *first = t;
@@ -126,7 +133,8 @@ static void break_ring(struct skua_task *t)
     } while (t != first);
 }
 
-/* A ring meets a mark that it passed earlier; the mark moves on after twice as many links each time. */
+/* A ring meets a mark that it passed earlier; the mark moves on after twice as many links each
+ * time. */
 static void deliver_chain(struct rt_worker *w, struct skua_task *t)
 {
     struct skua_task *mark = t;

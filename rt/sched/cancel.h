@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. Cancelling: counted, edge-triggered, delivered at a wait. docs/cancellation.md tells the whole. */
+/* floor 5: sched. Cancelling: counted, edge-triggered, delivered at a wait. docs/cancellation.md
+ * tells the whole. */
 #ifndef RT_SCHED_CANCEL_H
 #define RT_SCHED_CANCEL_H
 
 #include "task/task.h"
 
-/* Any thread. Requests that the task be cancelled (a future is completed as cancelled). False: it was done. */
+/* Any thread. Requests that the task be cancelled (a future is completed as cancelled). False: it
+ * was done. */
 bool rt_cancel(struct skua_task *t);
 
 /* The same for what `from` waits for: the text of the request goes along. */
@@ -17,7 +19,8 @@ void rt_cancel_posted(struct skua_task *t);
 /* Leaves a cancel pending on a task that is running or ready: delivered at its next wait. */
 void rt_cancel_pend(struct skua_task *t);
 
-/* Completes a future, or does nothing and returns false when it is done or being completed. Any thread. */
+/* Completes a future, or does nothing and returns false when it is done or being completed. Any
+ * thread. */
 bool rt_future_complete(struct skua_task *f, void *result);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack only. */
+/* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack
+ * only. */
 #include "base/spin.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
@@ -8,17 +9,18 @@
 
 enum {
     STEAL_MAX = 8,     /* entries that one thief takes at once */
-    /* Rounds over all victims before a searcher parks. One that just ran out of work looks around and goes; one
-     * that was woken for work, which cost its waker more than all these rounds, looks longer. Spinning longer
-     * in the first case cost a server of short requests a quarter of its CPU. */
+    /* Rounds over all victims before a searcher parks. One that just ran out of work looks around
+     * and goes; one that was woken for work, which cost its waker more than all these rounds, looks
+     * longer. Spinning longer in the first case cost a server of short requests a quarter of its
+     * CPU. */
     ROUNDS_IDLE = 2,
     ROUNDS_WOKEN = 24,
 };
 
 /* --- stealing --- */
 
-/* Takes the oldest of a victim and up to half of what is left, at most 8 in all. `least`: leave a deque alone
- * that has fewer entries, its owner is about to run them. */
+/* Takes the oldest of a victim and up to half of what is left, at most 8 in all. `least`: leave a
+ * deque alone that has fewer entries, its owner is about to run them. */
 static struct skua_task *steal_from(struct rt_worker *w, struct rt_worker *victim, int64_t least)
 {
     int64_t size = rt_deque_size(&victim->deque);
@@ -53,7 +55,8 @@ static struct skua_task *steal_round(struct rt_worker *w)
     return NULL;
 }
 
-/* A task that waits behind a worker which does not come to it: its step count stood still for a whole search. */
+/* A task that waits behind a worker which does not come to it: its step count stood still for a
+ * whole search. */
 static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *steps_before)
 {
     struct rt_runtime *rt = w->rt;
@@ -63,7 +66,8 @@ static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *s
             continue;
         struct skua_task *t = steal_from(w, victim, 1);
         if (!t && rt_load_relaxed(&victim->next)) /* relaxed: the exchange decides */
-            t = (struct skua_task *)rt_xchg_acq_rel(&victim->next, 0); /* pairs: NEXT <- push_next */
+            /* pairs: NEXT <- push_next */
+            t = (struct skua_task *)rt_xchg_acq_rel(&victim->next, 0);
         if (t)
             return t;
     }
@@ -88,7 +92,8 @@ static bool own_mail(struct rt_worker *w)
 /* A callback that ran after the deque was looked at may have put something there. */
 static bool own_tasks(struct rt_worker *w)
 {
-    return rt_deque_newest(&w->deque) != 0 || rt_load_relaxed(&w->next) != 0; /* relaxed: own writes */
+    /* relaxed: own writes */
+    return rt_deque_newest(&w->deque) != 0 || rt_load_relaxed(&w->next) != 0;
 }
 
 static struct skua_task *search(struct rt_worker *w)

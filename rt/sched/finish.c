@@ -29,7 +29,8 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
     if (RT_UNLIKELY(t->flags & RT_TASK_MISSED) && outcome == 0 && w->rt->debug &&
         rt_load_relaxed(&t->cancels) > 0 && rt_reporter.swallowed) /* relaxed: a count */
         rt_reporter.swallowed(t);
-    if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) && rt_reporter.leftover)
+    if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) &&
+        rt_reporter.leftover)
         rt_reporter.leftover(t);
     struct skua_group *g = t->group;
     count_finished(w, t);
@@ -40,7 +41,8 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         rt_task_unref(w, t);
     if (RT_UNLIKELY(g && g->live == 0))
         rt_group_check_dead(g);
-    if (RT_UNLIKELY(rt_load_relaxed(&w->rt->phase) != RT_OPEN)) /* relaxed: set by shutdown long before it waits */
+    /* relaxed: set by shutdown long before it waits */
+    if (RT_UNLIKELY(rt_load_relaxed(&w->rt->phase) != RT_OPEN))
         rt_runtime_note_change(w->rt);
 }
 
@@ -63,7 +65,8 @@ static void reap(struct rt_worker *w, struct skua_task *t)
 {
     uint64_t word = rt_st_load(&t->state);
     if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED)) {
-        struct rt_runtime *rt = w ? w->rt : rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
+        /* relaxed: fixed */
+        struct rt_runtime *rt = w ? w->rt : rt_runtime_by_id(rt_load_relaxed(&t->runtime));
         if (rt) {
             (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
             if (rt->debug && rt_reporter.unretrieved)

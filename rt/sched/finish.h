@@ -5,7 +5,8 @@
 
 #include "sched/worker.h"
 
-/* The body of t returned `result` on worker w: complete it, wake who waits, drop the runtime's reference. */
+/* The body of t returned `result` on worker w: complete it, wake who waits, drop the runtime's
+ * reference. */
 void rt_finish(struct rt_worker *w, struct skua_task *t, void *result);
 /* The body will never run: its drop function is called. Returns the result: cancelled. */
 void *rt_never_started(struct skua_task *t);

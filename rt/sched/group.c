@@ -77,14 +77,15 @@ void rt_group_bury(struct rt_worker *w)
     rt_group_free(g);
 }
 
-/* Elsewhere the last reference stays until the step has come home with it, so that the group is there for the
- * step. A group that has outlived its runtime is not counted any more. */
+/* Elsewhere the last reference stays until the step has come home with it, so that the group is
+ * there for the step. A group that has outlived its runtime is not counted any more. */
 static void unref_from_afar(struct skua_group *g)
 {
     uint32_t refs = rt_load_relaxed(&g->refs); /* relaxed: the CAS decides */
     if (!rt_group_visit(g))
         return;
-    while (refs > 1 && !rt_cas_acq_rel(&g->refs, &refs, refs - 1)) { /* pairs: GROUP -> rt_group_check_dead */
+    /* pairs: GROUP -> rt_group_check_dead */
+    while (refs > 1 && !rt_cas_acq_rel(&g->refs, &refs, refs - 1)) {
     }
     if (refs == 1)
         rt_post_step(&g->reap);
@@ -108,6 +109,7 @@ void rt_group_keep(struct skua_group *g)
 /* When the threads have gone the groups go with the runtime. */
 void rt_group_unkeep(struct skua_group *g)
 {
-    if (!g->is_free && !g->is_loop && rt_load_acquire(&g->worker->rt->phase) != RT_CLOSED) /* pairs: PHASE <- stop */
+    /* pairs: PHASE <- stop */
+    if (!g->is_free && !g->is_loop && rt_load_acquire(&g->worker->rt->phase) != RT_CLOSED)
         rt_group_unref(g);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. Who sleeps, who searches, and who wakes whom.
  *
- * Waking a thread that sleeps on another core costs as much as thousands of spawns, so at most one worker
- * searches at a time and a sleeper is woken only when nobody searches. The argument that no work is left
- * lying while everybody sleeps:
+ * Waking a thread that sleeps on another core costs as much as thousands of spawns, so at most one
+ * worker searches at a time and a sleeper is woken only when nobody searches. The argument that no
+ * work is left lying while everybody sleeps:
  *
  *   Submitter                                   Sleeper
  *    S1 publish the work   (seq_cst RMW)         P1 set my bit in `parked`        (seq_cst RMW)
@@ -15,13 +15,14 @@
  *
  * All of these are sequentially consistent, so there is one order of them.
  *  - S3 sees no bit: every sleeper's P1 comes after S3, hence after S1, and its P3 sees the work.
- *  - S2 sees a searcher: that searcher leaves by P2 (or rt_idle_found, or S5) after S2, and looks again after
- *    that: at every queue (P3, rt_idle_found's caller) or at `parked` (S5 goes back to S2). P5 is
- *    for the searcher whose P3 finds work of its own: that may be long, and shared work published
- *    before P2 would lie beside a sleeper. Searching again, it leaves by rt_idle_found, which looks.
+ *  - S2 sees a searcher: that searcher leaves by P2 (or rt_idle_found, or S5) after S2, and looks
+ *    again after that: at every queue (P3, rt_idle_found's caller) or at `parked` (S5 goes back to
+ *    S2). P5 is for the searcher whose P3 finds work of its own: that may be long, and shared work
+ *    published before P2 would lie beside a sleeper. Searching again, it leaves by rt_idle_found,
+ *    which looks.
  *  - S5 rings: the woken worker counts as searching from S4 on, and looks everywhere.
- * A bit is cleared exactly once: by the waker, which then owns the right to ring that worker once (so at most
- * one ring is in flight for each sleeper), or by the sleeper itself.
+ * A bit is cleared exactly once: by the waker, which then owns the right to ring that worker once
+ * (so at most one ring is in flight for each sleeper), or by the sleeper itself.
  */
 #ifndef RT_SCHED_IDLE_H
 #define RT_SCHED_IDLE_H
@@ -37,21 +38,24 @@
 #define RT_IDLE_WORDS ((RT_WORKERS_MAX + 63) / 64)
 
 struct rt_idle {
-    RT_CACHELINE RT_ATOMIC(uint32_t) searching;       /* workers that look for work, woken ones included */
-    RT_CACHELINE RT_ATOMIC(uint64_t) parked[RT_IDLE_WORDS]; /* bit of each worker that sleeps or is about to */
+    /* workers that look for work, woken ones included */
+    RT_CACHELINE RT_ATOMIC(uint32_t) searching;
+    /* bit of each worker that sleeps or is about to */
+    RT_CACHELINE RT_ATOMIC(uint64_t) parked[RT_IDLE_WORDS];
 };
 
 /* P1 and P2. After it: look at every queue again, then block, or rt_idle_unpark and go on; when
  * that returns false and this worker was searching, rt_idle_search before running anything (P5). */
 static inline void rt_idle_park(struct rt_idle *i, unsigned worker, int was_searching)
 {
-    (void)rt_or_sc(&i->parked[worker / 64], (uint64_t)1 << (worker % 64)); /* pairs: IDLE -> rt_idle_pick */
+    /* pairs: IDLE -> rt_idle_pick */
+    (void)rt_or_sc(&i->parked[worker / 64], (uint64_t)1 << (worker % 64));
     if (was_searching)
         (void)rt_sub_sc(&i->searching, 1);
 }
 
-/* The sleeper is up again, for whatever reason. True: a waker had cleared the bit, so this worker counts as
- * searching; false: it cleared the bit itself and does not. */
+/* The sleeper is up again, for whatever reason. True: a waker had cleared the bit, so this worker
+ * counts as searching; false: it cleared the bit itself and does not. */
 static inline int rt_idle_unpark(struct rt_idle *i, unsigned worker)
 {
     uint64_t bit = (uint64_t)1 << (worker % 64);
@@ -65,8 +69,8 @@ static inline int rt_idle_search(struct rt_idle *i)
     return rt_load_relaxed(&i->searching) == 0 && rt_cas_sc(&i->searching, &none, 1);
 }
 
-/* A searcher found work and stops searching. True: it was the last one, so it has to look whether there is
- * more work and, if so, call rt_idle_pick as a submitter does. */
+/* A searcher found work and stops searching. True: it was the last one, so it has to look whether
+ * there is more work and, if so, call rt_idle_pick as a submitter does. */
 static inline int rt_idle_found(struct rt_idle *i)
 {
     return rt_sub_sc(&i->searching, 1) == 1;
@@ -94,8 +98,9 @@ again:
     return -1;
 }
 
-/* Work for one worker only, after a seq_cst push to its inbox: the worker to ring, or -1. Usually that very
- * worker; another one only when this call stood in the way of a submitter for a moment. */
+/* Work for one worker only, after a seq_cst push to its inbox: the worker to ring, or -1. Usually
+ * that very worker; another one only when this call stood in the way of a submitter for a
+ * moment. */
 static inline int rt_idle_pick_this(struct rt_idle *i, unsigned worker)
 {
     uint64_t bit = (uint64_t)1 << (worker % 64);

@@ -28,8 +28,9 @@ static void report(const struct rt_stack *s, void *addr)
     (void)s;
     (void)addr;
     struct skua_task *t = rt_current();
-    struct rt_cold   *cold = t ? rt_load_acquire(&t->cold) : NULL;    /* pairs: COLD <- rt_task_cold */
-    const char       *name = cold ? rt_load_acquire(&cold->name) : NULL; /* pairs: COLD <- rt_task_set_name */
+    struct rt_cold   *cold = t ? rt_load_acquire(&t->cold) : NULL; /* pairs: COLD <- rt_task_cold */
+    /* pairs: COLD <- rt_task_set_name */
+    const char       *name = cold ? rt_load_acquire(&cold->name) : NULL;
     put("skua: stack overflow in task '");
     if (name) {
         put(name);
@@ -44,5 +45,6 @@ static void report(const struct rt_stack *s, void *addr)
 
 void rt_overflow_reports_begin(void)
 {
-    SKUA_IGNORE(rt_stack_overflow_handler_install(report)); /* without it the process dies all the same */
+    /* without it the process dies all the same */
+    SKUA_IGNORE(rt_stack_overflow_handler_install(report));
 }

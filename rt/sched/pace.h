@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. When a deque is worth sharing.
  *
- * Taking a task to another core costs some microseconds of cache misses, waking that core some tens. So a
- * worker measures what its picks take, where it reads the clock anyway, and shares its deque from the entry on
- * that would have to wait longer than that: from the second, where tasks are long, later where they are short.
- * Measured with a server of short requests on two workers: without it a tenth of the CPU went into taking
- * connections to and fro. A task that is longer than the pace lets expect is seen by the watch.
+ * Taking a task to another core costs some microseconds of cache misses, waking that core some
+ * tens. So a worker measures what its picks take, where it reads the clock anyway, and shares its
+ * deque from the entry on that would have to wait longer than that: from the second, where tasks
+ * are long, later where they are short. Measured with a server of short requests on two workers:
+ * without it a tenth of the CPU went into taking connections to and fro. A task that is longer than
+ * the pace lets expect is seen by the watch.
  */
 #ifndef RT_SCHED_PACE_H
 #define RT_SCHED_PACE_H

@@ -42,7 +42,8 @@ static struct skua_task *pick_deque(struct rt_worker *w)
 
 /* --- groups --- */
 
-/* The cancel of a task that is done has its turn among the worker's own callbacks: the group may be gone. */
+/* The cancel of a task that is done has its turn among the worker's own callbacks: the group may be
+ * gone. */
 static struct skua_group *cancel_group(struct rt_worker *w, struct skua_task *t)
 {
     return rt_task_is_done(t) ? &w->free_group : t->group;
@@ -105,8 +106,8 @@ static void rotate_ring(struct rt_worker *w, struct skua_group *g)
         rt_group_check_dead(g); /* its last task ended while it still had a place in the ring */
 }
 
-/* Timers enter between batches only, by the time that this thread has seen: reading the clock for each batch
- * would cost more than a task switch. */
+/* Timers enter between batches only, by the time that this thread has seen: reading the clock for
+ * each batch would cost more than a task switch. */
 static bool begin_batch(struct rt_worker *w, struct skua_group *g, bool on_loop)
 {
     if (RT_UNLIKELY(w->leaving))
@@ -210,14 +211,16 @@ static struct skua_task *pick(struct rt_worker *w, bool on_loop)
 static bool look_is_due(struct rt_worker *w)
 {
     RT_STAT_INC(&w->steps);
-    return ++w->tick - w->looked >= RT_LOOK_EVERY || rt_load_relaxed(&w->poll_due); /* relaxed: a hint */
+    /* relaxed: a hint */
+    return ++w->tick - w->looked >= RT_LOOK_EVERY || rt_load_relaxed(&w->poll_due);
 }
 
 bool rt_pick_is_alone(struct rt_worker *w)
 {
+    /* relaxed: what comes later comes later */
     return !look_is_due(w) && !w->eager_back && !w->ring_head && rt_deque_count(&w->deque) <= 0 &&
-           !rt_load_relaxed(&w->next) && !rt_load_relaxed(&w->inbox.head) &&  /* relaxed: what comes later, */
-           !rt_load_relaxed(&w->pinned_inbox.head);                            /* comes later               */
+           !rt_load_relaxed(&w->next) && !rt_load_relaxed(&w->inbox.head) &&
+           !rt_load_relaxed(&w->pinned_inbox.head);
 }
 
 struct skua_task *rt_pick_local(struct rt_worker *w)

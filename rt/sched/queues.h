@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. The doors to the run queues: everything that becomes ready passes through here. */
+/* floor 5: sched. The doors to the run queues: everything that becomes ready passes through
+ * here. */
 #ifndef RT_SCHED_QUEUES_H
 #define RT_SCHED_QUEUES_H
 
@@ -13,7 +14,8 @@ void rt_ready(struct skua_task *t);
 void rt_ready_batch(struct rt_fifo *batch);
 /* Any thread. A step takes its turn in its home. */
 void rt_post_step(struct rt_step *step);
-/* The same from a waiter's fire: keeps the order of the waiters where the home is on this thread, through `out`. */
+/* The same from a waiter's fire: keeps the order of the waiters where the home is on this thread,
+ * through `out`. */
 void rt_fire_step(struct rt_step *step, struct rt_fifo *out);
 /* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. */
 void rt_post_pinned(struct skua_group *g, uintptr_t item);
@@ -35,19 +37,23 @@ void rt_group_enqueue(struct skua_group *g, uintptr_t item);
 
 /* --- out: sched/pick.c --- */
 
-/* A task from the local queues, or NULL: somebody has to look around, or to run callbacks, on a loop stack. */
+/* A task from the local queues, or NULL: somebody has to look around, or to run callbacks, on a
+ * loop stack. */
 struct skua_task *rt_pick_local(struct rt_worker *w);
 /* Nothing else is ready on this worker, and it is not time to look around. */
 bool rt_pick_is_alone(struct rt_worker *w);
-/* rt_pick_local on a loop stack, where callbacks that come first are run. NULL: look at w->ring_head. */
+/* rt_pick_local on a loop stack, where callbacks that come first are run. NULL: look at
+ * w->ring_head. */
 struct skua_task *rt_pick_loop(struct rt_worker *w);
-/* Empties the inboxes, polls, expires timers, takes from the injector, all into this worker's queues. */
+/* Empties the inboxes, polls, expires timers, takes from the injector, all into this worker's
+ * queues. */
 void rt_look_around(struct rt_worker *w);
 /* What a poll or an expiry found, into this worker's queues. */
 void rt_dispatch(struct rt_worker *w, struct rt_fifo *batch);
 /* Pinned inbox: to the arrivals of the groups. */
 void rt_absorb_pinned(struct rt_worker *w);
-/* On its worker's thread: queue for its turn; free it if nobody needs it any more; free the first dead one. */
+/* On its worker's thread: queue for its turn; free it if nobody needs it any more; free the first
+ * dead one. */
 void rt_group_into_ring(struct rt_worker *w, struct skua_group *g);
 void rt_group_check_dead(struct skua_group *g);
 void rt_group_bury(struct rt_worker *w);

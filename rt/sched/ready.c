@@ -42,16 +42,18 @@ static void spill(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
-/* The first entries are those that this worker runs next: nobody is told. With the one that makes the deque worth
- * sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without having been told: a
- * worker parks only where it sees no deque worth sharing, and a thief that leaves one behind tells the next.
- * (A thief may be at work, or the pace may change, while this push is on its way; then the watch tells. No task
- * depends on it: this worker never sleeps before its deque is empty.) */
+/* The first entries are those that this worker runs next: nobody is told. With the one that makes
+ * the deque worth sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
+ * having been told: a worker parks only where it sees no deque worth sharing, and a thief that
+ * leaves one behind tells the next. (A thief may be at work, or the pace may change, while this
+ * push is on its way; then the watch tells. No task depends on it: this worker never sleeps before
+ * its deque is empty.) */
 static void push_deque(struct rt_worker *w, struct skua_task *t)
 {
     bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_share_at(w) - 1;
     for (;;) {
-        bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t) : rt_deque_push(&w->deque, (uintptr_t)t);
+        bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t)
+                           : rt_deque_push(&w->deque, (uintptr_t)t);
         if (RT_LIKELY(pushed))
             break;
         spill(w);
@@ -68,7 +70,8 @@ void rt_ready_child(struct rt_worker *w, struct skua_task *t)
 /* A task woken by a running free task probably shares its data: it goes next, on the same core. */
 static void push_next(struct rt_worker *w, struct skua_task *t)
 {
-    uintptr_t before = rt_xchg_acq_rel(&w->next, (uintptr_t)t); /* pairs: NEXT -> take_next, NEXT <- push_next */
+    /* pairs: NEXT -> take_next, NEXT <- push_next */
+    uintptr_t before = rt_xchg_acq_rel(&w->next, (uintptr_t)t);
     if (before)
         push_deque(w, (struct skua_task *)before);
 }
@@ -133,7 +136,8 @@ void rt_post_pinned(struct skua_group *g, uintptr_t item)
         rt_group_enqueue(g, item);
         return;
     }
-    /* From another thread the runtime may end as soon as the item is pushed: its end waits for wakers. */
+    /* From another thread the runtime may end as soon as the item is pushed: its end waits for
+     * wakers. */
     struct rt_worker  *self = rt_self();
     struct rt_runtime *rt = w->rt;
     bool               is_foreign = !self || self->rt != rt;

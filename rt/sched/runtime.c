@@ -107,7 +107,8 @@ static void drop_timers(struct rt_timers *ts)
     while ((node = pop_timer(ts)) != NULL) {
         struct rt_timer *timer = rt_container_of(node, struct rt_timer, node);
         if (timer->kind == RT_TIMER_STEP)
-            drop_item(rt_item(&rt_container_of(timer, struct rt_step_timer, timer)->step.link, RT_TAG_STEP));
+            drop_item(rt_item(&rt_container_of(timer, struct rt_step_timer, timer)->step.link,
+                              RT_TAG_STEP));
     }
 }
 
@@ -198,7 +199,8 @@ static int64_t worker_count(const struct skua_run_opts *o)
 
 static int check_options(const struct skua_run_opts *o)
 {
-    if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX || o->blocking_threads < 0)
+    if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX ||
+        o->blocking_threads < 0)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
@@ -215,9 +217,11 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
     rt->steal = !(steal && strcmp(steal, "off") == 0);
     rt->debug = o->debug || rt_env_bool("SKUA_DEBUG", false);
     rt->shutdown_timeout = o->shutdown_timeout;
-    rt->blocking_threads = o->blocking_threads ? o->blocking_threads
-                                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
-    rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size) : RT_STACK_CLASS_DEFAULT);
+    rt->blocking_threads = o->blocking_threads
+                               ? o->blocking_threads
+                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
+    rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size)
+                                              : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;
     rt_init(&rt->time.virtual_now, 1000 * RT_NS_PER_SEC); /* not 0: there is a past to ask for */
     int64_t stall = rt_env_int("SKUA_STALL_MS", 0, 3600000, rt->debug ? 100 : 0);
@@ -324,7 +328,8 @@ void rt_runtime_leave(struct rt_runtime *rt)
 
 static uint64_t total_spawned(struct rt_runtime *rt)
 {
-    uint64_t n = rt_load_acquire(&rt->foreign_spawned); /* pairs: CHANGE <- rt_runtime_note_change */
+    /* pairs: CHANGE <- rt_runtime_note_change */
+    uint64_t n = rt_load_acquire(&rt->foreign_spawned);
     for (unsigned i = 0; i < rt->n; i++)
         n += RT_STAT_GET(&rt->workers[i]->spawned);
     return n;
@@ -339,11 +344,13 @@ uint64_t rt_runtime_alive(struct rt_runtime *rt)
     return total_spawned(rt) - ended;
 }
 
-/* The read-modify-write puts the changes in one order: whoever makes the last one sees the counts of all. */
+/* The read-modify-write puts the changes in one order: whoever makes the last one sees the counts
+ * of all. */
 void rt_runtime_note_change(struct rt_runtime *rt)
 {
     (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
-    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot)) /* relaxed: see cancel_all */
+    /* relaxed: see cancel_all */
+    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot))
         ask_leave(rt->workers[0]);
 }
 
@@ -351,7 +358,8 @@ static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
 {
     if (!rt_st_try_retain_pending(&t->state))
         return;
-    if (rt_load_relaxed(&t->runtime) == rt->id && !rt_task_is_future(t) && /* relaxed: fixed while we hold a reference */
+    /* relaxed: fixed while we hold a reference */
+    if (rt_load_relaxed(&t->runtime) == rt->id && !rt_task_is_future(t) &&
         !(rt_or_acq_rel(&t->state.bits, RT_ST_SHUTDOWN) & RT_ST_SHUTDOWN))
         (void)rt_cancel(t);
     rt_task_unref(rt_self(), t);
@@ -380,8 +388,8 @@ static void name_stubborn(struct rt_runtime *rt)
     }
 }
 
-/* From here on plain threads are refused. Those inside leave soon, they never block; what they started is counted
- * when this returns. */
+/* From here on plain threads are refused. Those inside leave soon, they never block; what they
+ * started is counted when this returns. */
 static void refuse_visitors(struct rt_runtime *rt)
 {
     (void)rt_xchg_sc(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
@@ -400,7 +408,8 @@ struct drain_end {
 
 static void run_drain_end(struct rt_step *step)
 {
-    struct drain_end *end = rt_container_of(rt_container_of(step, struct rt_step_timer, step), struct drain_end, timer);
+    struct rt_step_timer *timer = rt_container_of(step, struct rt_step_timer, step);
+    struct drain_end     *end = rt_container_of(timer, struct drain_end, timer);
     end->expired = true;
     rt_runtime_leave(end->rt);
 }
@@ -412,9 +421,11 @@ int rt_runtime_drain(struct rt_runtime *rt)
     int              r = 0;
     end.timer.step = (struct rt_step){ .run = run_drain_end, .home = rt->main_group };
     refuse_visitors(rt);
-    if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 && limit != RT_NEVER) {
+    if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 &&
+        limit != RT_NEVER) {
         struct rt_timers *ts = &rt->workers[0]->timers;
-        r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP, rt_ns_add(rt_timers_read_clock(ts), limit));
+        r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP,
+                         rt_ns_add(rt_timers_read_clock(ts), limit));
     }
     while (r == 0 && !end.expired) {
         rt_self_set(rt->workers[0]);
@@ -433,7 +444,8 @@ int rt_runtime_drain(struct rt_runtime *rt)
     return r;
 }
 
-/* A loop that was closed stays readable for a while: calls on it answer -ESHUTDOWN or -EINVAL, not with a crash. */
+/* A loop that was closed stays readable for a while: calls on it answer -ESHUTDOWN or -EINVAL, not
+ * with a crash. */
 static void bury_loop(struct skua_group *g)
 {
     enum { KEEP = 64 };

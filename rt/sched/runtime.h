@@ -23,7 +23,8 @@ struct rt_runtime {
     struct rt_inject    inject;
     struct rt_idle      idle;
     struct rt_watch     watch;
-    struct rt_pool     *pool;       /* of the thread lanes; made on first use under lock, see aio/pool.h */
+    /* of the thread lanes; made on first use under lock, see aio/pool.h */
+    struct rt_pool     *pool;
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
     void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
@@ -31,13 +32,14 @@ struct rt_runtime {
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */
     struct skua_group  *groups;     /* all of them */
-    RT_ATOMIC(uint64_t) snapshot;   /* tasks spawned when shutdown cancelled last; worker 0's thread */
+    /* tasks spawned when shutdown cancelled last; worker 0's thread */
+    RT_ATOMIC(uint64_t) snapshot;
     unsigned            started;    /* worker threads that run: 1..started */
     RT_ATOMIC(uint32_t) phase;      /* enum rt_rt_phase */
     RT_ATOMIC(uint32_t) next_home;  /* round robin over workers */
     RT_ATOMIC(uint32_t) busy;       /* things that hold virtual time: pool jobs */
     RT_ATOMIC(uint64_t) changes;    /* tasks that ended or were spawned during shutdown */
-    RT_ATOMIC(uint32_t) wakers;     /* threads of others that are about to ring one of its workers */
+    RT_ATOMIC(uint32_t) wakers; /* threads of others that are about to ring one of its workers */
     RT_ATOMIC(uint64_t) foreign_spawned, foreign_finished; /* tasks counted by plain threads */
     RT_ATOMIC(uint64_t) unretrieved;
     RT_ATOMIC(uint32_t) next_id;    /* next range of task numbers */
@@ -49,10 +51,12 @@ enum rt_rt_phase {
     RT_CLOSED,   /* threads are being joined                     */
 };
 
-/* Makes a runtime of n workers; the caller's thread becomes worker 0 whenever it runs the loop. 0 or -errno. */
+/* Makes a runtime of n workers; the caller's thread becomes worker 0 whenever it runs the loop. 0
+ * or -errno. */
 int  rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt);
-/* Cancels every task that is not done and runs the loop until none is left, those spawned meanwhile included. A
- * shutdown timeout bounds it: -ETIMEDOUT, and the stubborn ones are named. Worker 0's thread, no loop running. */
+/* Cancels every task that is not done and runs the loop until none is left, those spawned meanwhile
+ * included. A shutdown timeout bounds it: -ETIMEDOUT, and the stubborn ones are named. Worker 0's
+ * thread, no loop running. */
 int  rt_runtime_drain(struct rt_runtime *rt);
 /* Ends it: drains, joins the threads. On the thread of worker 0, no loop running. */
 void rt_runtime_free(struct rt_runtime *rt);
@@ -61,13 +65,15 @@ void rt_runtime_free(struct rt_runtime *rt);
 int  rt_runtime_enter(struct rt_runtime *rt);
 void rt_runtime_leave(struct rt_runtime *rt);
 
-/* The runtime with this id, which the caller knows to be alive (it holds a task that is not done). */
+/* The runtime with this id, which the caller knows to be alive (it holds a task that is not
+ * done). */
 struct rt_runtime *rt_runtime_by_id(uint16_t id);
 
 /* Tasks of this runtime that are not done. */
 uint64_t rt_runtime_alive(struct rt_runtime *rt);
 
-/* Any thread, for calls on a loop or group from outside: false = it has ended. Otherwise it stays until leave. */
+/* Any thread, for calls on a loop or group from outside: false = it has ended. Otherwise it stays
+ * until leave. */
 bool rt_group_visit(struct skua_group *g);
 void rt_group_leave(struct skua_group *g);
 

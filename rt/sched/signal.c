@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. Signals.
  *
- * The handler may interrupt anything, so it touches nothing but static atomics and one write(2). Each runtime
- * has a seat: what it wants, what came, and the eventfd of its watch.
+ * The handler may interrupt anything, so it touches nothing but static atomics and one write(2).
+ * Each runtime has a seat: what it wants, what came, and the eventfd of its watch.
  */
 #include "sched/signal.h"
 
@@ -34,7 +34,8 @@ static void on_signal(int signo)
     uint64_t bit = (uint64_t)1 << (signo - 1);
     for (unsigned i = 0; i < SEATS; i++) {
         int fd = rt_load_acquire(&seats[i].event_fd); /* pairs: SIGNAL <- take_seat */
-        if (fd == 0 || !(rt_load_relaxed(&seats[i].wanted) & bit)) /* relaxed: set before the handler is */
+        /* relaxed: set before the handler is */
+        if (fd == 0 || !(rt_load_relaxed(&seats[i].wanted) & bit))
             continue;
         (void)rt_or_sc(&seats[i].came, bit);
         SKUA_IGNORE(rt_sys_eventfd_ring(fd));
@@ -74,7 +75,8 @@ static int catch_one(int signo, bool is_fallback)
         return 0;
     }
     if (is_fallback)
-        act.sa_flags |= (int)SA_RESETHAND; /* a loop that is stuck can be interrupted by asking again */
+        /* a loop that is stuck can be interrupted by asking again */
+        act.sa_flags |= (int)SA_RESETHAND;
     sigfillset(&act.sa_mask);
     int r = rt_sys_sigaction(signo, &act, &old);
     if (r == 0 && users[signo]++ == 0)

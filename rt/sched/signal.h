@@ -5,7 +5,8 @@
 
 #include "sched/worker.h"
 
-enum { RT_SIGNALS = 64, RT_SIGNAL_VALUE = 4096 }; /* a wait is claimed with RT_SIGNAL_VALUE + signo */
+/* a wait is claimed with RT_SIGNAL_VALUE + signo */
+enum { RT_SIGNALS = 64, RT_SIGNAL_VALUE = 4096 };
 
 /* Somebody who wants to know of signals: a callback (step.run set) or a wait (name set). */
 struct rt_signal_sub {
@@ -13,14 +14,16 @@ struct rt_signal_sub {
     uint64_t              mask;    /* bit signo - 1 */
     uint64_t              name;    /* of a wait; 0 = a callback */
     struct rt_step        step;    /* posted to its home when a signal of the mask comes */
-    bool                  is_fallback; /* told only where nobody else asked; the next signal has its default action */
+    /* told only where nobody else asked; the next signal has its default action */
+    bool                  is_fallback;
     RT_ATOMIC(uint32_t)   queued;  /* the step is on its way */
 };
 
-/* Any thread: the signals of the mask are caught from now on. 0, -EINVAL (SIGKILL, SIGSTOP, faults), -errno. */
+/* Any thread: the signals of the mask are caught from now on. 0, -EINVAL (SIGKILL, SIGSTOP,
+ * faults), -errno. */
 int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub);
-/* Any thread. Afterwards nobody touches `sub`, but its step may still be queued. The last subscriber of a signal
- * gives back the disposition that was there before. */
+/* Any thread. Afterwards nobody touches `sub`, but its step may still be queued. The last
+ * subscriber of a signal gives back the disposition that was there before. */
 void rt_signal_unsubscribe(struct rt_runtime *rt, struct rt_signal_sub *sub);
 /* A signal of the mask that came while nobody waited: its number, taken; 0 = none. */
 int rt_signal_take_pending(struct rt_runtime *rt, uint64_t mask);

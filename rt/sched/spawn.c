@@ -22,7 +22,8 @@ static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
     return w->next_id++;
 }
 
-static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind, uint64_t refs)
+static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind,
+                                    uint64_t refs)
 {
     uint32_t          slot;
     struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
@@ -44,7 +45,8 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
     rt_store_relaxed(&t->runtime, rt->id);
     /* the ticket stays: names of the slot's former life must not fit */
     rt_store_relaxed(&t->wait.bits, rt_load_relaxed(&t->wait.bits) & RT_WW_TICKET);
-    rt_store_release(&t->state.bits, refs * RT_ST_REF); /* pairs: DONE -> rt_st_try_retain_pending */
+    /* pairs: DONE -> rt_st_try_retain_pending */
+    rt_store_release(&t->state.bits, refs * RT_ST_REF);
     return t;
 }
 
@@ -90,7 +92,8 @@ static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
 {
     t->where = opts->where;
     if (RT_UNLIKELY(opts->stack_size))
-        rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size)); /* relaxed: not published yet */
+        /* relaxed: not published yet */
+        rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size));
     if (RT_UNLIKELY(opts->name || opts->drop || opts->copy))
         return set_cold(t, opts);
     return 0;
@@ -156,7 +159,8 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
         return NULL;
     }
     count_spawned(rt, w);
-    bool eager = opts && opts->eager && w && w->cur && g == w->cur->group && rt_suspend_prepare(w) == 0;
+    bool eager = opts && opts->eager && w && w->cur && g == w->cur->group &&
+                 rt_suspend_prepare(w) == 0;
     if (RT_UNLIKELY(eager))
         submit_eager(w, t);
     else
@@ -164,7 +168,8 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
     return t;
 }
 
-struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg, const char *where, bool keep)
+struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
+                              const char *where, bool keep)
 {
     struct rt_worker *w = rt_self();
     struct skua_task *t = new_object(target->rt, w, target->rt->stack_class, keep ? 2 : 1);

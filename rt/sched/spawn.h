@@ -5,17 +5,19 @@
 
 #include "sched/runtime.h"
 
-/* A fresh future of the runtime, one reference for the caller. w: the caller's worker or NULL. NULL: no memory. */
+/* A fresh future of the runtime, one reference for the caller. w: the caller's worker or NULL.
+ * NULL: no memory. */
 struct skua_task *rt_future_new(struct rt_runtime *rt, struct rt_worker *w);
 
-/* A fresh task in group g (NULL: free) of the runtime, queued. Two references: the runtime's and the caller's.
- * NULL and *ret_err. */
+/* A fresh task in group g (NULL: free) of the runtime, queued. Two references: the runtime's and
+ * the caller's. NULL and *ret_err. */
 struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn fn, void *arg,
                            const struct skua_spawn_opts *opts, int *ret_err);
 
-/* A connection handler: as rt_spawn of a free task, queued on a certain worker; one reference, the runtime's,
- * unless `keep`. NULL: no memory. */
-struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg, const char *where, bool keep);
+/* A connection handler: as rt_spawn of a free task, queued on a certain worker; one reference, the
+ * runtime's, unless `keep`. NULL: no memory. */
+struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
+                              const char *where, bool keep);
 
 /* Checks the fields of spawn options. 0 or -EINVAL. */
 int rt_spawn_opts_check(const struct skua_spawn_opts *opts);
@@ -26,7 +28,8 @@ void               rt_group_init(struct skua_group *g, struct rt_worker *home);
 /* Any thread: drop a handle. The group goes when no handle and no task is left. */
 void rt_group_unref(struct skua_group *g);
 void rt_group_free(struct skua_group *g);
-/* A callback keeps the group that it will run in, from the moment it is registered until it has run or is dropped. */
+/* A callback keeps the group that it will run in, from the moment it is registered until it has run
+ * or is dropped. */
 void               rt_group_keep(struct skua_group *g);
 void               rt_group_unkeep(struct skua_group *g);
 

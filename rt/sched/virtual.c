@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. Virtual time.
  *
- * Time moves only when every worker has announced its sleep, every inbox and the injector are empty, no job of a
- * thread pool runs, and no epoll has an event. The last worker to announce itself sees that (the announcements
- * are one sequentially consistent order), jumps to the earliest deadline, and wakes whose timers are due.
+ * Time moves only when every worker has announced its sleep, every inbox and the injector are
+ * empty, no job of a thread pool runs, and no epoll has an event. The last worker to announce
+ * itself sees that (the announcements are one sequentially consistent order), jumps to the earliest
+ * deadline, and wakes whose timers are due.
  */
 #include "sched/virtual.h"
 
@@ -23,7 +24,8 @@ static bool all_parked(struct rt_runtime *rt)
 /* Something that a sleeping worker has to see first: ring it. */
 static bool wake_if_pending(struct rt_runtime *rt, struct rt_worker *w)
 {
-    if (!rt_inbox_has(&w->inbox) && !rt_inbox_has(&w->pinned_inbox) && !rt_poller_has_events(&w->poller))
+    if (!rt_inbox_has(&w->inbox) && !rt_inbox_has(&w->pinned_inbox) &&
+        !rt_poller_has_events(&w->poller))
         return false;
     int index = rt_idle_pick_this(&rt->idle, w->index);
     if (index >= 0)
@@ -62,7 +64,9 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
         rt_time_move(&rt->time, next);
     for (unsigned i = 0; i < rt->n; i++) {
         struct rt_worker *other = rt->workers[i];
-        int index = other == w || rt_timers_next(&other->timers) > next ? -1 : rt_idle_pick_this(&rt->idle, other->index);
+        int index = other == w || rt_timers_next(&other->timers) > next
+                        ? -1
+                        : rt_idle_pick_this(&rt->idle, other->index);
         if (index >= 0)
             rt_ring(rt->workers[index]);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. Suspending the current task: begin, tell wakers the name, park, undo. Every call that
- * suspends is written with these five.
+/* floor 5: sched. Suspending the current task: begin, tell wakers the name, park, undo. Every call
+ * that suspends is written with these five.
  *
  *     uint64_t name;
  *     int r = rt_wait_begin(w, &name);          armed; wakers may learn the name now
@@ -13,19 +13,20 @@
 
 #include "sched/worker.h"
 
-/* The current task is about to wait. 0; -ECANCELED: a pending cancel is delivered instead (a pinned task has made
- * its trip through the queue for it); -ENOMEM. */
+/* The current task is about to wait. 0; -ECANCELED: a pending cancel is delivered instead (a pinned
+ * task has made its trip through the queue for it); -ENOMEM. */
 RT_MUST_USE int rt_wait_begin(struct rt_worker *w, uint64_t *ret_name);
 /* The same, leaving a pending cancel pending: for waits that pass cancels on. */
 RT_MUST_USE int rt_wait_begin_passing(struct rt_worker *w, uint64_t *ret_name);
 
 /* Suspends. The claimer's value (0, ETIMEDOUT, EBADF...), or -ECANCELED. */
 RT_MUST_USE int rt_wait_park(void);
-/* As rt_wait_park; *ret_late says that the cancel came after the wake, whose result is lost, and not instead. */
+/* As rt_wait_park; *ret_late says that the cancel came after the wake, whose result is lost, and
+ * not instead. */
 RT_MUST_USE int rt_wait_park_passing(bool *ret_late);
 
-/* The wait turned out to be unnecessary: nobody is told any more. What rt_wait_park would have returned if a waker
- * had been faster, else 0. */
+/* The wait turned out to be unnecessary: nobody is told any more. What rt_wait_park would have
+ * returned if a waker had been faster, else 0. */
 int rt_wait_abandon(uint64_t name);
 
 /* The timer of the current wait. 0 or -ENOMEM; RT_NEVER arms nothing. */
@@ -42,12 +43,13 @@ RT_MUST_USE int rt_wait_turn(struct rt_worker *w);
 /* The deadline of a timeout that a user gave: 0 and *ret_deadline, or -EINVAL. */
 RT_MUST_USE int rt_deadline(struct rt_worker *w, double timeout, uint64_t *ret_deadline);
 
-/* An operation that did not have to wait: a free task gives others a turn now and then. Pinned tasks count
- * I/O only. */
+/* An operation that did not have to wait: a free task gives others a turn now and then. Pinned
+ * tasks count I/O only. */
 void rt_spend_budget(struct rt_worker *w, bool is_io);
 
-/* A free task is about to wait for t. When t has not begun to run yet it probably lies at the bottom of the deque of
- * w, and goes first, newest first. What waits itself, and what has no body, does not. */
+/* A free task is about to wait for t. When t has not begun to run yet it probably lies at the
+ * bottom of the deque of w, and goes first, newest first. What waits itself, and what has no body,
+ * does not. */
 static inline void rt_dive_for(struct rt_worker *w, struct skua_task *t, uint32_t picks)
 {
     uint64_t word = rt_load_relaxed(&t->wait.bits); /* relaxed: a hint */

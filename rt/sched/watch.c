@@ -53,7 +53,8 @@ static void look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *see
         *seen = (struct seen){ .steps = steps, .since = now };
         return;
     }
-    if (rt->n > 1 && rt->steal && (rt_deque_size(&w->deque) > 0 || rt_load_relaxed(&w->next))) /* relaxed: a hint */
+    /* relaxed: a hint */
+    if (rt->n > 1 && rt->steal && (rt_deque_size(&w->deque) > 0 || rt_load_relaxed(&w->next)))
         rt_notify(rt);
     report(rt, w, seen, now);
 }

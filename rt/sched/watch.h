@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. The watch: one thread that sees to it that no worker forgets the world, and carries signals.
+/* floor 5: sched. The watch: one thread that sees to it that no worker forgets the world, and
+ * carries signals.
  *
- * While anybody works it ticks every 4 ms: it raises poll_due for workers that have not looked around by
- * themselves (so that they need not read the clock), sends a searcher when tasks wait behind a worker that does
- * not come to them, and reports, once for each, tasks that hold a worker for too long. While all workers
- * sleep it sleeps as well, on its eventfd.
+ * While anybody works it ticks every 4 ms: it raises poll_due for workers that have not looked
+ * around by themselves (so that they need not read the clock), sends a searcher when tasks wait
+ * behind a worker that does not come to them, and reports, once for each, tasks that hold a worker
+ * for too long. While all workers sleep it sleeps as well, on its eventfd.
  */
 #ifndef RT_SCHED_WATCH_H
 #define RT_SCHED_WATCH_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 5: sched. The heart: entering, leaving and resuming tasks. The only file that switches stacks.
+/* floor 5: sched. The heart: entering, leaving and resuming tasks. The only file that switches
+ * stacks.
  *
- * Who may run what: everything here runs on the thread of the worker that rt_self() names at that moment.
+ * Who may run what: everything here runs on the thread of the worker that rt_self() names at that
+ * moment.
  */
 #include "sched/worker.h"
 
@@ -16,8 +18,8 @@
 
 static __thread struct rt_worker *self_worker;
 
-/* noinline alone is not enough: compilers infer that such a function is pure and hoist the call over a
- * switch. The barrier makes it read again each time. */
+/* noinline alone is not enough: compilers infer that such a function is pure and hoist the call
+ * over a switch. The barrier makes it read again each time. */
 RT_NOINLINE struct rt_worker *rt_self(void)
 {
     struct rt_worker *w = self_worker;

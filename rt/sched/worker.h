@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. A worker: a thread, its loop, its deque. Start reading here, then sched/worker.c.
  *
- * Every stack runs the worker loop (rt_worker_loop). A fresh task is a function call from it. A task that
- * suspends keeps the stack, loop frame included, and the worker goes on with another one. So the code below is
- * always executed by some stack on behalf of a worker, and after any call that may switch, rt_self() is read anew.
+ * Every stack runs the worker loop (rt_worker_loop). A fresh task is a function call from it. A
+ * task that suspends keeps the stack, loop frame included, and the worker goes on with another one.
+ * So the code below is always executed by some stack on behalf of a worker, and after any call that
+ * may switch, rt_self() is read anew.
  */
 #ifndef RT_SCHED_WORKER_H
 #define RT_SCHED_WORKER_H
@@ -81,7 +82,7 @@ struct rt_worker {
     uint32_t           pace_tick;
     uint64_t           pace;      /* what a pick takes, ns, smoothed                            */
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
-    uint32_t           pushed;    /* free children spawned by the running task since it last waited */
+    uint32_t           pushed;    /* free children spawned by the running task since its last wait */
     uint32_t           budget;    /* operations left to the running task                        */
     uint32_t           cancel_depth;
     uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */
@@ -133,7 +134,8 @@ struct rt_worker {
     struct skua_group   free_group; /* home of the callbacks that free tasks of this worker add   */
 };
 
-/* The worker that executes the caller, or NULL on a plain thread. Never kept across a suspension. */
+/* The worker that executes the caller, or NULL on a plain thread. Never kept across a
+ * suspension. */
 struct rt_worker *rt_self(void);
 void              rt_self_set(struct rt_worker *w);
 
@@ -153,7 +155,8 @@ void rt_worker_loop(void);
 
 /* --- suspending; on the stack of w->cur --- */
 
-/* May the current task suspend? 0, or -ENOMEM when there is no stack to go on with. Before anything is armed. */
+/* May the current task suspend? 0, or -ENOMEM when there is no stack to go on with. Before anything
+ * is armed. */
 int rt_suspend_prepare(struct rt_worker *w);
 /* Leaves the current task's stack; returns when the task is resumed, perhaps on another worker. */
 void rt_suspend(struct rt_worker *w, enum rt_after after);
@@ -166,10 +169,12 @@ struct rt_inline {
     bool              marked; /* the child suspended: the parent's wait word says INLINE */
 };
 
-/* Runs a fresh task at once, on a stack of its own; returns when it suspended or ended. After prepare. */
+/* Runs a fresh task at once, on a stack of its own; returns when it suspended or ended. After
+ * prepare. */
 void rt_switch_eager(struct rt_worker *w, struct skua_task *child);
 
-/* Runs a fresh task as a plain call. The caller has taken it out of its queue. True: it never suspended. */
+/* Runs a fresh task as a plain call. The caller has taken it out of its queue. True: it never
+ * suspended. */
 bool rt_run_inline(struct rt_worker *w, struct skua_task *child);
 
 #endif

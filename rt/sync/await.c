@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 6: sync. Waiting for one task or future.
  *
- * A free child that nobody has taken yet is taken back and called: no switch, no queue, no wake. A child in the
- * waiter's own pinned group is called only where nobody can tell the difference from its turn in the
- * queue: it is next, nothing else is ready or due, and nobody else waits for it.
+ * A free child that nobody has taken yet is taken back and called: no switch, no queue, no wake. A
+ * child in the waiter's own pinned group is called only where nobody can tell the difference from
+ * its turn in the queue: it is next, nothing else is ready or due, and nobody else waits for it.
  */
 #include "sync/await.h"
 
@@ -22,7 +22,8 @@ enum {
 
 static bool stack_allows(struct rt_worker *w, struct skua_task *t)
 {
-    return rt_task_kind(t) == w->stack->size_class && rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
+    return rt_task_kind(t) == w->stack->size_class &&
+           rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
 }
 
 /* --- free child of a free task --- */
@@ -44,7 +45,8 @@ static bool call_free(struct rt_worker *w, struct skua_task *t)
 
 static bool nothing_else(struct rt_worker *w, struct skua_group *g, size_t ready)
 {
-    return g->fifo.count == ready && !g->arrivals.head && rt_timers_next(&w->timers) > w->timers.seen &&
+    return g->fifo.count == ready && !g->arrivals.head &&
+           rt_timers_next(&w->timers) > w->timers.seen &&
            !rt_load_relaxed(&w->pinned_inbox.head); /* relaxed: what comes later comes later */
 }
 
@@ -53,7 +55,8 @@ static bool call_pinned(struct rt_worker *w, struct skua_task *t)
     struct skua_group *g = t->group;
     if (!nothing_else(w, g, 1) || g->fifo.head != rt_item(&t->run, RT_TAG_TASK))
         return false;
-    if ((t->flags & RT_TASK_STARTED) || t->waiters || !stack_allows(w, t) || ++w->shortcuts % SHORTCUTS_MAX == 0)
+    if ((t->flags & RT_TASK_STARTED) || t->waiters || !stack_allows(w, t) ||
+        ++w->shortcuts % SHORTCUTS_MAX == 0)
         return false;
     (void)rt_fifo_pop(&g->fifo);
     if (g->batch > 0)
@@ -106,7 +109,8 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     if (!rt_waiter_add(t, &waiter))
         return rt_wait_abandon(name);
     if (!me->group)
-        rt_dive_for(w, t, w->pushed > 1 ? w->pushed : 1); /* those spawned behind t lie in the way */
+        /* those spawned behind t lie in the way */
+        rt_dive_for(w, t, w->pushed > 1 ? w->pushed : 1);
     r = rt_wait_park_passing(&late);
     if (r == -ECANCELED || r == EDEADLK) { /* the latter in a ring: it would come back */
         (void)rt_waiter_remove(t, &waiter);

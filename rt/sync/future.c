@@ -24,7 +24,7 @@ bool skua_future_set_error(skua_future *f, int err)
     return f && rt_task_is_future(f) && rt_future_complete(f, skua_fail(err));
 }
 
-/* --- done-callbacks: never called inside the completion, always as a step of the group that added them --- */
+/* --- done-callbacks: never inside the completion, always steps of the group that added them --- */
 
 struct done_cb {
     struct rt_step    step;

@@ -12,7 +12,8 @@
 static void check_alive(const struct skua_task *t)
 {
     if (RT_DEBUG && rt_st_refs(rt_st_load((struct rt_stateword *)&t->state)) == 0)
-        rt_panic("a task handle was used after its release (object %p, last known as Task-%u)", (const void *)t, t->id);
+        rt_panic("a task handle was used after its release (object %p, last known as Task-%u)",
+                 (const void *)t, t->id);
 }
 
 skua_task *skua_retain(skua_task *task)
@@ -51,7 +52,8 @@ bool skua_cancel(skua_task *task, const char *msg)
     if (rt_task_is_done(task))
         return false;
     if (msg)
-        SKUA_IGNORE(rt_task_set_message(task, msg)); /* without memory the cancel goes without its text */
+        /* without memory the cancel goes without its text */
+        SKUA_IGNORE(rt_task_set_message(task, msg));
     return rt_cancel(task);
 }
 
@@ -70,7 +72,8 @@ int skua_uncancel(skua_task *task)
     while (n > 0 && !rt_cas_relaxed(&task->cancels, &n, n - 1)) {
     }
     if (n <= 1)
-        (void)rt_ww_drop_cancel(&task->wait); /* no request is left: what was not delivered is dropped */
+        /* no request is left: what was not delivered is dropped */
+        (void)rt_ww_drop_cancel(&task->wait);
     return n > 0 ? (int)n - 1 : 0;
 }
 
@@ -123,7 +126,8 @@ static bool collect(struct skua_task *t, uint16_t runtime)
 {
     if (!t || !rt_st_try_retain_pending(&t->state))
         return false;
-    if (rt_load_relaxed(&t->runtime) == runtime && !rt_task_is_future(t)) /* relaxed: fixed while we hold a reference */
+    /* relaxed: fixed while we hold a reference */
+    if (rt_load_relaxed(&t->runtime) == runtime && !rt_task_is_future(t))
         return true;
     rt_task_unref(rt_self(), t);
     return false;

@@ -32,7 +32,8 @@ bool rt_name_claim(uint64_t name, unsigned value, struct rt_fifo *out)
 
 /* --- waiters --- */
 
-/* The lock is held for a few instructions for each waiter; its holder may have been preempted, though. */
+/* The lock is held for a few instructions for each waiter; its holder may have been preempted,
+ * though. */
 static void wait_turn(struct rt_backoff *b)
 {
     rt_backoff_wait(b);
@@ -92,7 +93,8 @@ bool rt_waiter_remove(struct skua_task *t, struct rt_waiter *waiter)
     return was_linked;
 }
 
-struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *), void *arg)
+struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *),
+                                 void *arg)
 {
     lock_any(t);
     struct rt_waiter *at = t->waiters;
@@ -107,7 +109,8 @@ struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_
     return at;
 }
 
-/* The list is emptied under the lock: who finds its waiter unlinked knows that nobody is inside it. */
+/* The list is emptied under the lock: who finds its waiter unlinked knows that nobody is inside
+ * it. */
 static void fire_waiters(struct skua_task *t, struct rt_fifo *out)
 {
     lock_any(t);
@@ -122,7 +125,8 @@ static void fire_waiters(struct skua_task *t, struct rt_fifo *out)
     rt_st_unlock(&t->state, 0);
 }
 
-bool rt_task_complete(struct skua_task *t, void *result, uint64_t outcome, unsigned drop, struct rt_fifo *out)
+bool rt_task_complete(struct skua_task *t, void *result, uint64_t outcome, unsigned drop,
+                      struct rt_fifo *out)
 {
     uint64_t refs;
     t->value = result;
@@ -180,7 +184,8 @@ static int set_text(struct skua_task *t, bool is_name, const char *text, size_t 
     const char     *copy = cold ? keep_text(cold, text, max) : NULL;
     if (!copy)
         return -ENOMEM;
-    rt_store_release(is_name ? &cold->name : &cold->message, copy); /* pairs: COLD -> rt_task_name */
+    /* pairs: COLD -> rt_task_name */
+    rt_store_release(is_name ? &cold->name : &cold->message, copy);
     return 0;
 }
 
@@ -196,14 +201,16 @@ int rt_task_set_message(struct skua_task *t, const char *text)
 
 const char *rt_task_message(const struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&((struct skua_task *)t)->cold); /* pairs: COLD <- rt_task_cold */
-    return cold ? rt_load_acquire(&cold->message) : NULL;                   /* pairs: COLD <- rt_task_set_message */
+    /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_load_acquire(&((struct skua_task *)t)->cold);
+    return cold ? rt_load_acquire(&cold->message) : NULL; /* pairs: COLD <- rt_task_set_message */
 }
 
 const char *rt_task_name(struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold);                   /* pairs: COLD <- rt_task_cold */
-    const char     *name = cold ? rt_load_acquire(&cold->name) : NULL; /* pairs: COLD <- rt_task_set_name */
+    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    /* pairs: COLD <- rt_task_set_name */
+    const char     *name = cold ? rt_load_acquire(&cold->name) : NULL;
     if (name)
         return name;
     char made[32];
@@ -232,12 +239,14 @@ static void free_cold(struct rt_cold *cold)
 
 void rt_task_free(struct rt_slab_cache *cache, struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_relaxed(&t->cold); /* relaxed: the last reference is the caller's */
+    /* relaxed: the last reference is the caller's */
+    struct rt_cold *cold = rt_load_relaxed(&t->cold);
     if (RT_UNLIKELY(cold != NULL)) {
         free_cold(cold);
         rt_store_relaxed(&t->cold, NULL); /* relaxed: nobody else has the object */
     }
     rt_store_relaxed(&t->runtime, 0);      /* relaxed: walkers check the state word as well */
-    rt_store_relaxed(&t->state.bits, 0);   /* relaxed: no references, not done: refused by every verb */
+    /* relaxed: no references, not done: refused by every verb */
+    rt_store_relaxed(&t->state.bits, 0);
     rt_slab_put(cache, t);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 3: task. The task object: what runs, and what can be awaited.
  *
- * A future is a task without a body. The object is 128 bytes, lives in a slab that is never unmapped, and keeps
- * its slot number and its wait word across reuse, so that late wakers fail instead of crashing. What is rarely
- * used (names, messages) hangs off `cold`.
+ * A future is a task without a body. The object is 128 bytes, lives in a slab that is never
+ * unmapped, and keeps its slot number and its wait word across reuse, so that late wakers fail
+ * instead of crashing. What is rarely used (names, messages) hangs off `cold`.
  *
- * Field law. "Owner" is whoever runs the task just now, or, while nobody does, whoever claimed its wait.
+ * Field law. "Owner" is whoever runs the task just now, or, while nobody does, whoever claimed its
+ * wait.
  */
 #ifndef RT_TASK_TASK_H
 #define RT_TASK_TASK_H
@@ -47,10 +48,11 @@ enum rt_kind {
     RT_KIND_CALL = 0xf1,   /* a callback handle that lives in the same slab                 */
 };
 
-/* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before it arms the
- * wait; read by its own thread only (pinned), or inside rt_ww_inline_visit. */
+/* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before
+ * it arms the wait; read by its own thread only (pinned), or inside rt_ww_inline_visit. */
 struct rt_awaitable {
-    bool (*cancel)(struct rt_awaitable *self); /* cancels what is waited for; false: nothing was left to cancel */
+    /* cancels what is waited for; false: nothing was left to cancel */
+    bool (*cancel)(struct rt_awaitable *self);
 };
 
 struct skua_task {
@@ -82,7 +84,8 @@ struct skua_task {
 };
 
 _Static_assert(sizeof(struct skua_task) == RT_SLAB_OBJECT_BYTES, "a task fills one slab object");
-_Static_assert(offsetof(struct skua_task, slot) == RT_SLAB_SLOT_OFFSET, "the slab numbers its objects");
+_Static_assert(offsetof(struct skua_task, slot) == RT_SLAB_SLOT_OFFSET,
+               "the slab numbers its objects");
 
 /* --- names of waits --- */
 
@@ -96,15 +99,17 @@ static inline struct skua_task *rt_name_task(uint64_t name)
     return rt_slab_at((uint32_t)(name & RT_SLAB_SLOT_MAX));
 }
 
-/* Any thread: claim the named wait with `value` (an errno value or 0). A task to be queued is added to `out`. */
+/* Any thread: claim the named wait with `value` (an errno value or 0). A task to be queued is added
+ * to `out`. */
 bool rt_name_claim(uint64_t name, unsigned value, struct rt_fifo *out);
 
 /* --- waiters: who wants to know when a task is done --- */
 
 struct rt_waiter {
-    struct rt_waiter *next, *prev; /* ring; NULL when not linked; under the lock of the task awaited */
-    /* Called once, under that lock, by whoever completes the task; may claim, link and post, nothing else.
-     * NULL: claim `name` with 0. */
+    /* ring; NULL when not linked; under the lock of the task awaited */
+    struct rt_waiter *next, *prev;
+    /* Called once, under that lock, by whoever completes the task; may claim, link and post,
+     * nothing else. NULL: claim `name` with 0. */
     void (*fire)(struct rt_waiter *self, struct skua_task *done, struct rt_fifo *out);
     uint64_t name;
 };
@@ -114,8 +119,10 @@ bool rt_waiter_add(struct skua_task *t, struct rt_waiter *waiter);
 /* Any thread. Afterwards nobody touches the waiter any more. True: it had not fired. */
 bool rt_waiter_remove(struct skua_task *t, struct rt_waiter *waiter);
 
-/* Any thread. Unlinks and returns the first waiter that `matches` (called under the lock), or NULL. */
-struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *), void *arg);
+/* Any thread. Unlinks and returns the first waiter that `matches` (called under the lock), or
+ * NULL. */
+struct rt_waiter *rt_waiter_take(struct skua_task *t, bool (*matches)(struct rt_waiter *, void *),
+                                 void *arg);
 
 /* --- life --- */
 
@@ -134,8 +141,10 @@ static inline bool rt_task_is_future(const struct skua_task *t)
     return rt_task_kind(t) == RT_KIND_FUTURE;
 }
 
-/* Make the result visible, fire the waiters, drop `drop` references. True: that was the last one, free it. */
-bool rt_task_complete(struct skua_task *t, void *result, uint64_t outcome, unsigned drop, struct rt_fifo *out);
+/* Make the result visible, fire the waiters, drop `drop` references. True: that was the last one,
+ * free it. */
+bool rt_task_complete(struct skua_task *t, void *result, uint64_t outcome, unsigned drop,
+                      struct rt_fifo *out);
 
 /* What ends a task as: RT_ST_CANCELLED, RT_ST_FAILED or 0, by its result. */
 uint64_t rt_task_outcome(const void *result);
@@ -146,7 +155,8 @@ void rt_task_free(struct rt_slab_cache *cache, struct skua_task *t);
 /* --- texts --- */
 
 struct rt_cold *rt_task_cold(struct skua_task *t); /* NULL: out of memory */
-/* Copies `text` (at most 127 bytes for messages) and lets *slot of the cold part point to it. 0 or -ENOMEM. */
+/* Copies `text` (at most 127 bytes for messages) and lets *slot of the cold part point to it. 0 or
+ * -ENOMEM. */
 int         rt_task_set_name(struct skua_task *t, const char *name);
 int         rt_task_set_message(struct skua_task *t, const char *text);
 const char *rt_task_message(const struct skua_task *t); /* or NULL */

@@ -12,8 +12,8 @@
 struct rt_timers;
 
 enum rt_timer_kind {
-    RT_TIMER_TASK = 0, /* embedded in a task: ends its current wait                                    */
-    RT_TIMER_STEP = 1, /* embedded in a struct rt_step_timer: its step runs in its home                */
+    RT_TIMER_TASK = 0, /* embedded in a task: ends its current wait */
+    RT_TIMER_STEP = 1, /* embedded in a struct rt_step_timer: its step runs in its home */
 };
 
 struct rt_timer {

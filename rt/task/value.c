@@ -5,8 +5,8 @@
 
 #include <skua.h>
 
-/* Errors are pointers that no mapping can have: bits 47 and up are neither all zero nor all one. The value of
- * bits 48 to 55 keeps them impossible on machines that ignore the top byte as well. */
+/* Errors are pointers that no mapping can have: bits 47 and up are neither all zero nor all one.
+ * The value of bits 48 to 55 keeps them impossible on machines that ignore the top byte as well. */
 #define ERROR_TAG  ((uintptr_t)0x5ca1000000000000)
 #define ERROR_MAX  4095u
 

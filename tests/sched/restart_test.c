@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: runtimes come and go without leaving anything: memory, descriptors and threads are as
- * before; several live side by side; a loop can be run again and again and stopped from anywhere. */
+ * before; several live side by side; a loop can be run again and again and stopped from
+ * anywhere. */
 #include "scale.h"
 #include "t.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: walking all objects while futures that are not done are released frees each of them once.
- * Cause: the last reference was dropped without a write, so that the walker could still take one. */
+ * Cause: the last reference was dropped without a write, so that the walker could still take
+ * one. */
 #include "t.h"
 
 #include <stdatomic.h>
