@@ -15,7 +15,8 @@ extern "C" {
 #endif
 
 /* A new, unset future. Returns a counted handle, the caller's, or NULL: out of memory, or outside
- * a runtime. Never suspends. From: runtime. asyncio: loop.create_future(). */
+ * a runtime. Never suspends. From: runtime. asyncio: loop.create_future().
+ * A future that is still open when its run ends ends with -ESHUTDOWN. */
 SKUA_API skua_future *skua_future_new(void);
 
 /* Ends the future with a value. The pointer is handed to every waiter as it is. Never suspends and

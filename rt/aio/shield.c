@@ -30,13 +30,11 @@ static void forget(struct rt_step *step)
 static void run(struct rt_step *step)
 {
     struct shield *s = rt_container_of(step, struct shield, step);
-    if (rt_future_complete(s->outer, s->inner->value)) {
-        const char *message = rt_task_message(s->inner);
+    const char *message = rt_task_is_done(s->outer) ? NULL : rt_task_message(s->inner);
+    if (message) /* first, so that whoever sees the end sees it */
+        SKUA_IGNORE(rt_task_set_message(s->outer, message)); /* without memory it goes without */
+    if (rt_future_complete(s->outer, s->inner->value))
         (void)rt_or_acq_rel(&s->inner->state.bits, RT_ST_RETRIEVED);
-        if (message)
-            /* without memory it goes without its text */
-            SKUA_IGNORE(rt_task_set_message(s->outer, message));
-    }
     forget(step);
 }
 

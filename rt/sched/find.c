@@ -60,7 +60,7 @@ static struct skua_task *steal_round(struct rt_worker *w)
 static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *steps_before)
 {
     struct rt_runtime *rt = w->rt;
-    for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++) {
+    for (unsigned i = 0; i < rt->n; i++) {
         struct rt_worker *victim = rt->workers[i];
         if (victim == w || RT_STAT_GET(&victim->steps) != steps_before[i]) /* relaxed: a hint */
             continue;
@@ -100,7 +100,7 @@ static struct skua_task *search(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
     struct rt_backoff  b = RT_BACKOFF_INIT;
-    for (unsigned i = 0; i < rt->n && i < RT_SEARCH_WATCHED; i++)
+    for (unsigned i = 0; i < rt->n; i++)
         w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
     int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
     w->woken = false;

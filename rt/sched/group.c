@@ -84,12 +84,18 @@ static void unref_from_afar(struct skua_group *g)
     uint32_t refs = rt_load_relaxed(&g->refs); /* relaxed: the CAS decides */
     if (!rt_group_visit(g))
         return;
+    /* This group may be freed as soon as the step is posted: visit one that stays. */
+    struct skua_group *stays = g->worker->rt->main_group;
+    bool               visiting = rt_group_visit(stays);
+    rt_group_leave(g);
+    if (!visiting)
+        return; /* the end has begun: it takes the group along */
     /* pairs: GROUP -> rt_group_check_dead */
     while (refs > 1 && !rt_cas_acq_rel(&g->refs, &refs, refs - 1)) {
     }
     if (refs == 1)
         rt_post_step(&g->reap);
-    rt_group_leave(g);
+    rt_group_leave(stays);
 }
 
 void rt_group_unref(struct skua_group *g)

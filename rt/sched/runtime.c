@@ -314,7 +314,7 @@ int rt_runtime_enter(struct rt_runtime *rt)
     rt->main_group->running = true;
     r = rt_worker_run(w);
     rt->main_group->running = false;
-    rt_store_relaxed(&w->leave_asked, 0); /* relaxed: the askers rang, and the loop has left */
+    (void)rt_xchg_sc(&w->leave_asked, 0); /* later askers are seen by the next run of the loop */
     thread_end();
     return r;
 }
@@ -494,6 +494,26 @@ static void free_groups(struct rt_runtime *rt)
     }
 }
 
+/* What is still open would reach into the runtime later. Futures end with -ESHUTDOWN, which plain
+ * threads that wait for them get to know; the waits of tasks that did not end in time are claimed
+ * for nobody. */
+static void abandon_open(struct rt_runtime *rt)
+{
+    uint32_t carved = rt_slab_carved();
+    for (uint32_t slot = 1; slot <= carved; slot++) {
+        struct skua_task *t = rt_slab_at(slot);
+        if (!t || !rt_st_try_retain_pending(&t->state))
+            continue;
+        bool     ours = rt_load_relaxed(&t->runtime) == rt->id; /* relaxed: fixed while retained */
+        uint64_t word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
+        if (ours && rt_task_is_future(t))
+            (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
+        else if (ours)
+            (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+        rt_task_unref(NULL, t);
+    }
+}
+
 void rt_runtime_free(struct rt_runtime *rt)
 {
     if (rt->pool_stop)
@@ -507,6 +527,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     rt_signals_end(rt);
     if (rt->debug && rt_report_leftovers)
         rt_report_leftovers(rt);
+    abandon_open(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
     if (rt->signal_handlers_free)

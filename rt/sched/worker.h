@@ -21,6 +21,7 @@
 #include "runq/deque.h"
 #include "runq/inbox.h"
 #include "runq/step.h"
+#include "sched/idle.h"
 #include "task/task.h"
 
 struct rt_runtime;
@@ -38,7 +39,6 @@ enum {
     RT_NEXT_STREAK_MAX = 3, /* picks in a row from the next slot                                 */
     RT_DIVE_MAX = 61,      /* picks in a row from the bottom of the deque                        */
     RT_BUDGET = 128,       /* operations of a free task that did not wait                        */
-    RT_SEARCH_WATCHED = 64, /* workers whose progress a searcher watches                         */
 };
 
 /* A pinned group, which is a loop: its tasks run one at a time, in order, on one worker. */
@@ -78,11 +78,11 @@ struct rt_worker {
     uint32_t           looked;    /* tick of the last look around                               */
     uint32_t           dive;      /* picks that may still come from the bottom                  */
     uint32_t           dive_run;  /* picks that came from there in a row                        */
-    uint64_t           pace_since; /* when `pace` was measured last, and at which tick           */
-    uint32_t           pace_tick;
+    uint64_t           pace_since; /* when `pace` was measured last                             */
+    uint32_t           pace_tick; /* the tick of that moment                                    */
     uint64_t           pace;      /* what a pick takes, ns, smoothed                            */
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
-    uint32_t           pushed;    /* free children spawned by the running task since its last wait */
+    uint32_t           pushed;    /* free children spawned since the last wait                 */
     uint32_t           budget;    /* operations left to the running task                        */
     uint32_t           cancel_depth;
     uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */
@@ -105,7 +105,7 @@ struct rt_worker {
     int                tid;
     uint32_t           next_id;   /* range of task numbers                                      */
     uint32_t           last_id;
-    uint64_t           steps_seen[RT_SEARCH_WATCHED]; /* of the others, when a search began     */
+    uint64_t           steps_seen[RT_WORKERS_MAX]; /* of the others, when a search began     */
 
     /* --- owner writes, others read --- */
     RT_CACHELINE

@@ -11,7 +11,7 @@
 
 #define THREADS 4
 #define ROUNDS  2000
-#define REPEATS 200 /* a lost wake shows when the last threads leave */
+#define REPEATS 50 /* a lost wake shows when the last threads leave */
 
 static struct rt_lock lock = RT_LOCK_INIT(RT_RANK_OBJECT);
 static uint64_t shared_counter; /* guarded by lock */
