@@ -489,7 +489,22 @@ int rt_sys_thread_name(const char *name)
     return -pthread_setname_np(pthread_self(), cut);
 }
 
-RT_NOINLINE int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes)
+RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
+{
+#if RT_TSAN
+    sigset_t set;
+    sigfillset(&set);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    (void)pthread_sigmask(avoid ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL); /* no error can be */
+#else
+    (void)avoid;
+#endif
+}
+
+int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes)
 {
     pthread_attr_t attr;
     int before = errno;

@@ -138,6 +138,7 @@ static int thread_begin(struct rt_worker *w)
     if (r < 0)
         return r;
     w->tid = rt_sys_gettid();
+    rt_sys_signals_avoid(true);
     rt_self_set(w);
     return 0;
 }
@@ -145,6 +146,7 @@ static int thread_begin(struct rt_worker *w)
 static void thread_end(void)
 {
     rt_self_set(NULL);
+    rt_sys_signals_avoid(false);
     rt_stack_altstack_leave();
 }
 

@@ -10,7 +10,7 @@ static skua_task   *stubborn;
 static void never(skua_task *task, void *arg)
 {
     T_EXPECT_INT(skua_error(task), -ESHUTDOWN);
-    t_log(arg);
+    t_log("%s", (char *)arg);
 }
 
 static void *keep_main(void *arg)
