@@ -19,7 +19,6 @@
 static RT_NOINLINE int failure(void)
 {
     int err = errno;
-
     return err == ECANCELED ? -EIO : -err;
 }
 
@@ -41,7 +40,6 @@ static RT_ATOMIC(size_t) transfer_cap;
 static void fault_plan(enum rt_sys_call call, uint64_t plan)
 {
     struct fault *f = &faults[call];
-
     rt_store_relaxed(&f->plan, 0);
     rt_store_relaxed(&f->uses, 0);
     rt_store_relaxed(&f->hits, 0);
@@ -334,21 +332,18 @@ RT_NOINLINE int rt_sys_epoll_create(void)
 RT_NOINLINE int rt_sys_epoll_add(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-
     return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_mod(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-
     return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_del(int ep, int fd)
 {
     struct epoll_event ev = { 0 };
-
     return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev));
 }
 
@@ -397,7 +392,6 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
     struct pollfd p = { .fd = fd, .events = events };
     uint64_t deadline = RT_NEVER;
     int64_t rc;
-
     if (timeout_ms >= 0)
         deadline = rt_clock_now() + (uint64_t)timeout_ms * RT_NS_PER_MS;
     do {
@@ -459,7 +453,6 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 {
     int rc = -fault(RT_SYS_THREAD_CREATE);
     int before = errno;
-
     if (rc == 0)
         rc = pthread_create(&ret->id, NULL, fn, arg);
     errno = before; /* as above */
@@ -484,7 +477,6 @@ int rt_sys_thread_join(struct rt_thread thread)
 int rt_sys_thread_name(const char *name)
 {
     char cut[16];
-
     cut_name(cut, name);
     return -pthread_setname_np(pthread_self(), cut);
 }
@@ -555,7 +547,6 @@ RT_NOINLINE int rt_sys_affinity_count(void)
     unsigned long mask[65536 / (8 * sizeof(unsigned long))];
     int64_t bytes = ONCE(RT_SYS_AFFINITY, syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask));
     int count = 0;
-
     if (bytes < 0)
         return (int)bytes;
     for (size_t i = 0; i < (size_t)bytes / sizeof(mask[0]); i++)

@@ -102,8 +102,9 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 int rt_sys_thread_join(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
-/* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment and
- * forgets it when the fiber is left for long: threads that switch stacks take none then, others do. */
+/* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment
+ * and forgets it when the fiber is left for long: threads that switch stacks take none then,
+ * others do. */
 void rt_sys_signals_avoid(bool avoid);
 /* The stack that the calling thread was born with. 0 or -errno. */
 int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes);
