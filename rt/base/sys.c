@@ -205,7 +205,6 @@ RT_NOINLINE int rt_sys_close(int fd)
 {
     int injected = fault(RT_SYS_CLOSE);
     int rc = close(fd);
-
     if (rc < 0)
         rc = failure();
     if (injected < 0)
@@ -247,7 +246,6 @@ RT_NOINLINE int rt_sys_eventfd_ring(int fd)
 {
     uint64_t one = 1;
     int64_t rc = RETRY(RT_SYS_EVENTFD_RING, write(fd, &one, sizeof(one)));
-
     return rc < 0 && rc != -EAGAIN ? (int)rc : 0;
 }
 
@@ -255,7 +253,6 @@ RT_NOINLINE int rt_sys_eventfd_drain(int fd)
 {
     uint64_t count;
     int64_t rc = RETRY(RT_SYS_EVENTFD_DRAIN, read(fd, &count, sizeof(count)));
-
     if (rc == -EAGAIN)
         return 0;
     return rc < 0 ? (int)rc : 1;
@@ -286,7 +283,6 @@ RT_NOINLINE int rt_sys_listen(int fd, int backlog)
 RT_NOINLINE int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
     int64_t rc = ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
-
     return rc == -EINTR ? -EINPROGRESS : (int)rc;
 }
 
@@ -359,7 +355,6 @@ static int64_t epoll_wait_ns(int ep, struct epoll_event *ret_events, int n, int6
     return -ENOSYS;
 #else
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
-
     return ONCE(RT_SYS_EPOLL_PWAIT2,
                 epoll_pwait2(ep, ret_events, n, timeout_ns < 0 ? NULL : &ts, NULL));
 #endif
@@ -368,7 +363,6 @@ static int64_t epoll_wait_ns(int ep, struct epoll_event *ret_events, int n, int6
 RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n, int64_t timeout_ns)
 {
     int64_t rc = fault(RT_SYS_EPOLL_WAIT);
-
     if (rc == 0) {
         rc = -ENOSYS;
         if (!rt_load_relaxed(&pwait2_is_missing)) {
@@ -484,12 +478,11 @@ int rt_sys_thread_name(const char *name)
 RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
 {
 #if RT_TSAN
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     sigset_t set;
     sigfillset(&set);
-    sigdelset(&set, SIGSEGV);
-    sigdelset(&set, SIGBUS);
-    sigdelset(&set, SIGFPE);
-    sigdelset(&set, SIGILL);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
     (void)pthread_sigmask(avoid ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL); /* no error can be */
 #else
     (void)avoid;
