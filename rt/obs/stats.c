@@ -16,7 +16,9 @@ int skua_worker_index(void)
     return w ? (int)w->index : -1;
 }
 
-int *skua_errno_location(void)
+/* Never inlined, also not by a program that is linked with link-time optimisation: the C library
+ * declares that errno's place never changes, and after a switch it is another. */
+RT_NOINLINE int *skua_errno_location(void)
 {
     int *location = __errno_location();
     RT_COMPILER_BARRIER();
