@@ -496,9 +496,18 @@ static void free_groups(struct rt_runtime *rt)
     }
 }
 
-/* What is still open would reach into the runtime later. Futures end with -ESHUTDOWN, which plain
- * threads that wait for them get to know; the waits of tasks that did not end in time are claimed
- * for nobody. */
+/* A task that did not end in time never runs again: its wait is claimed for nobody, and it has
+ * failed for whoever holds it. Its stack is lost. */
+static void abandon_task(struct skua_task *t, uint64_t word)
+{
+    struct rt_fifo out = { 0 };
+    (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+    (void)rt_task_complete(t, skua_fail(-ESHUTDOWN), RT_ST_FAILED | RT_ST_RETRIEVED, 1, &out);
+    rt_ready_batch(&out); /* to queues that are emptied next */
+}
+
+/* What is still open would reach into the runtime later: it ends with -ESHUTDOWN, which plain
+ * threads that wait for it get to know. */
 static void abandon_open(struct rt_runtime *rt)
 {
     uint32_t carved = rt_slab_carved();
@@ -511,7 +520,7 @@ static void abandon_open(struct rt_runtime *rt)
         if (ours && rt_task_is_future(t))
             (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
         else if (ours)
-            (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+            abandon_task(t, word);
         rt_task_unref(NULL, t);
     }
 }
