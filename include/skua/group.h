@@ -24,9 +24,9 @@ extern "C" {
  * error; the others run on, and their later errors count as seen. With it, all are waited for,
  * each error sits in its results slot as skua_fail()'s pointer (ask skua_failed()), and the
  * number of failed tasks is returned.
- * Cancelling the caller cancels every task that is not done; with SKUA_RETURN_ERRORS all of them
- * are waited for, without it the first that has ended cancelled (or failed) ends the wait as any
- * failure does. -ECANCELED either way, also if they all ended with a value. The same handle may
+ * Cancelling the caller cancels every task that is not done and waits for all of them, so that what
+ * they use may go out of scope. Then it gives -ECANCELED, also if they all ended with a value;
+ * without SKUA_RETURN_ERRORS the error of the first that failed otherwise. The same handle may
  * stand in several slots. n = 0 is 0. May suspend. From: task. Returns 0 or the number of failed
  * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK
  * (the caller is among them), -ENOMEM, -EPERM. asyncio: gather(). */
