@@ -22,8 +22,7 @@ static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
     return w->next_id++;
 }
 
-static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind,
-                                    uint64_t refs)
+static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind)
 {
     uint32_t          slot;
     struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
@@ -45,14 +44,22 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
     rt_store_relaxed(&t->runtime, rt->id);
     /* the ticket stays: names of the slot's former life must not fit */
     rt_store_relaxed(&t->wait.bits, rt_load_relaxed(&t->wait.bits) & RT_WW_TICKET);
+    return t;
+}
+
+/* From here on walkers of the slab see the task, whose fields are all set. */
+static void publish(struct skua_task *t, uint64_t refs)
+{
     /* pairs: DONE -> rt_st_try_retain_pending */
     rt_store_release(&t->state.bits, refs * RT_ST_REF);
-    return t;
 }
 
 struct skua_task *rt_future_new(struct rt_runtime *rt, struct rt_worker *w)
 {
-    return new_object(rt, w, RT_KIND_FUTURE, 1);
+    struct skua_task *f = new_object(rt, w, RT_KIND_FUTURE);
+    if (f)
+        publish(f, 1);
+    return f;
 }
 
 int rt_spawn_opts_check(const struct skua_spawn_opts *opts)
@@ -143,7 +150,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
     struct rt_worker *w = rt_self();
     if (RT_UNLIKELY(w && w->rt != rt))
         w = NULL; /* a worker of another runtime is a plain thread here */
-    struct skua_task *t = new_object(rt, w, rt->stack_class, 2);
+    struct skua_task *t = new_object(rt, w, rt->stack_class);
     if (RT_UNLIKELY(!t)) {
         *ret_err = -ENOMEM;
         return NULL;
@@ -158,6 +165,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
         rt_task_free(w ? &w->slab : NULL, t);
         return NULL;
     }
+    publish(t, 2);
     count_spawned(rt, w);
     bool eager = opts && opts->eager && w && w->cur && g == w->cur->group &&
                  rt_suspend_prepare(w) == 0;
@@ -172,12 +180,13 @@ struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
                               const char *where, bool keep)
 {
     struct rt_worker *w = rt_self();
-    struct skua_task *t = new_object(target->rt, w, target->rt->stack_class, keep ? 2 : 1);
+    struct skua_task *t = new_object(target->rt, w, target->rt->stack_class);
     if (!t)
         return NULL;
     t->fn = fn;
     t->value = arg;
     t->where = where;
+    publish(t, keep ? 2 : 1);
     count_spawned(target->rt, w);
     rt_ready_on(target, t);
     return t;
