@@ -82,6 +82,70 @@ static void test_rule_68_two_trips_after_the_last_child(void **state)
     t_check_log("0 a 1 b 2 3 m 4 5 6");
 }
 
+static void *say_cancel(void *name)
+{
+    int r = skua_sleep(10);
+    t_log(r == -ECANCELED ? "%s!" : "%s", (const char *)name);
+    return skua_fail(r);
+}
+
+static void *abort_trips_main(void *in_body)
+{
+    skua_taskgroup tg;
+    struct t_job bad = { "b", 1, 0, -EIO };
+    open_group(&tg);
+    T_EXPECT(skua_taskgroup_spawn(&tg, say_cancel, "a") != NULL);
+    T_EXPECT(skua_taskgroup_spawn(&tg, t_job, &bad) != NULL);
+    T_EXPECT(skua_taskgroup_spawn(&tg, say_cancel, "c") != NULL);
+    skua_task *ticker = skua_spawn(t_ticker, T_PTR(9));
+    int r = in_body ? skua_failed(say_cancel("body")) : 0;
+    T_EXPECT_INT(skua_taskgroup_join(&tg, r), -EIO);
+    t_log("m");
+    T_EXPECT_INT(skua_join(ticker, NULL), 0);
+    return NULL;
+}
+
+static void test_rule_68_trips_of_an_abort(void **state)
+{
+    /* Goal: the logs of CPython 3.11 for the same programs. */
+    (void)state;
+    t_run(abort_trips_main, NULL);
+    t_check_log("0 b 1 2 a! c! 3 4 m 5 6 7 8");
+    t_run(abort_trips_main, T_PTR(1));
+    t_check_log("0 b 1 2 a! c! body! 3 4 m 5 6 7 8");
+}
+
+static void *cancelled_trips(void *arg)
+{
+    skua_taskgroup tg;
+    open_group(&tg);
+    T_EXPECT(skua_taskgroup_spawn(&tg, say_cancel, "a") != NULL);
+    skua_task *ticker = skua_spawn(t_ticker, T_PTR(8));
+    t_yield_times(2);
+    int r = skua_taskgroup_join(&tg, 0);
+    skua_detach(ticker);
+    return r < 0 ? skua_fail(r) : arg;
+}
+
+static void *cancelled_trips_main(void *arg)
+{
+    skua_task *t = skua_spawn(cancelled_trips, NULL);
+    t_yield_times(4);
+    skua_cancel(t, NULL);
+    t_log("X");
+    T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
+    t_log("m");
+    t_yield_times(6);
+    return arg;
+}
+
+static void test_rule_70_trips_of_a_cancel(void **state)
+{
+    (void)state;
+    t_run(cancelled_trips_main, NULL);
+    t_check_log("0 1 2 X 3 4 a! 5 6 7 m");
+}
+
 /* ---- rule 67 ---- */
 
 struct tree {
@@ -417,6 +481,8 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_68_leaving_waits_for_all_children),
     T_TEST(test_rule_68_without_children_the_body_speaks),
     T_TEST(test_rule_68_two_trips_after_the_last_child),
+    T_TEST(test_rule_68_trips_of_an_abort),
+    T_TEST(test_rule_70_trips_of_a_cancel),
     T_TEST(test_rule_67_children_spawn_siblings_while_the_parent_joins),
     T_TEST(test_rule_67_a_group_that_grows_for_ever_is_stopped),
     T_TEST(test_rule_67_no_children_after_a_failure_nor_after_the_end),
