@@ -510,6 +510,47 @@ static void test_nursery_eager_children(void **state)
     t_check();
 }
 
+/* --- a runtime that gives up waiting --- */
+
+static void *never_ends(void *arg)
+{
+    while (skua_sleep(10) < 0 || arg)
+        continue;
+    return NULL;
+}
+
+static void *waits_for_ever(void *free_children)
+{
+    static skua_taskgroup tg[2]; /* not on a stack that is lost */
+    skua_taskgroup *g = &tg[free_children != NULL];
+    open_group(g);
+    for (int i = 0; i < CHILDREN; i++)
+        T_EXPECT((free_children ? skua_taskgroup_go(g, never_ends, g)
+                                : skua_taskgroup_spawn(g, never_ends, g)) != NULL);
+    return skua_fail(skua_taskgroup_join(g, 0));
+}
+
+static void *give_up_main(void *arg)
+{
+    skua_detach(skua_spawn(waits_for_ever, NULL));
+    skua_detach(skua_spawn(waits_for_ever, T_PTR(1)));
+    T_EXPECT_INT(skua_sleep(0.1), 0);
+    return arg;
+}
+
+static void test_nursery_that_the_end_of_run_gives_up(void **state)
+{
+    (void)state;
+    for (int w = 1; w <= 2; w++) {
+        int64_t live = rt_mem_live();
+        t_run(give_up_main, NULL, .any = true, .shutdown_timeout = 0.2, .workers = w);
+        t_run(give_up_main, NULL, .any = true, .shutdown_timeout = 0.2, .workers = w,
+              .free_main = true);
+        T_EXPECT(rt_mem_live() <= live + 2); /* closed loops stay readable for a while */
+    }
+    t_check();
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_nursery_all_orders),
     T_TEST(test_nursery_races),
@@ -519,5 +560,6 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_nursery_misuse),
     T_TEST(test_nursery_detached_children_are_gone_when_they_end),
     T_TEST(test_nursery_eager_children),
+    T_TEST(test_nursery_that_the_end_of_run_gives_up),
 };
 T_MAIN(tests, NULL)
