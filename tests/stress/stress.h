@@ -25,6 +25,7 @@ extern const struct stress_case stress_spawn_tree;
 extern const struct stress_case stress_wake_storm;
 extern const struct stress_case stress_park_cycles;
 extern const struct stress_case stress_cancel_soup;
+extern const struct stress_case stress_taskgroup_soup;
 extern const struct stress_case stress_timers;
 extern const struct stress_case stress_fd_churn;
 
