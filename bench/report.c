@@ -89,7 +89,7 @@ static const char *pretty(char *buf, size_t n, double value)
     return buf;
 }
 
-static void print_side(FILE *out, const struct series *s)
+static void print_side(FILE *out, const struct series *s, bool is_peer)
 {
     char a[32];
     char b[32];
@@ -98,19 +98,31 @@ static void print_side(FILE *out, const struct series *s)
     snprintf(text, sizeof text, "%s (%s-%s)", pretty(a, sizeof a, quantile(s->value, s->n, 0.5)),
              pretty(b, sizeof b, quantile(s->value, s->n, 0)),
              pretty(c, sizeof c, quantile(s->value, s->n, 1)));
-    fprintf(out, " %-26s", s->n > 0 ? text : "no result");
+    fprintf(out, " %-26s", s->n > 0 ? text : is_peer ? "-" : "no result");
+}
+
+static void print_ratios(FILE *out, const struct result *r, bool is_cpu)
+{
+    for (int side = 0; side < r->side_count; side++) {
+        double ratio = versus(r, side, is_cpu);
+        fputs(side == 0 ? " " : " / ", out);
+        if (ratio > 0)
+            fprintf(out, "%.2fx", ratio);
+        else
+            fputc('-', out);
+    }
 }
 
 static void print_versus(FILE *out, const struct result *r)
 {
-    static const char *const what[] = {"  skua", " better,", " in CPU"};
-    for (int cpu = 0; cpu < 2 && r->peer != NULL; cpu++) {
-        fputs(what[cpu], out);
-        for (int side = 0; side < r->side_count; side++)
-            if (versus(r, side, cpu) > 0)
-                fprintf(out, "%s%.2fx", side == 0 ? " " : " / ", versus(r, side, cpu));
+    if (r->peer == NULL)
+        return;
+    fputs("  skua is better by", out);
+    print_ratios(out, r, false);
+    if (r->figure->unit == NULL) { /* else a second figure of the same work */
+        fputs(", in CPU by", out);
+        print_ratios(out, r, true);
     }
-    fputs(r->peer != NULL ? what[2] : "", out);
 }
 
 static void print_disturbance(FILE *out, const struct result *r)
@@ -153,7 +165,7 @@ static void print_result(FILE *out, const struct bench_config *config, const str
     fprintf(out, "%-16s %-6s", r->peer != NULL ? name : r->figure->name,
             bench_unit(r->row, r->figure));
     for (int side = 0; side < r->side_count; side++)
-        print_side(out, &r->side[side]);
+        print_side(out, &r->side[side], r->peer != NULL);
     if (r->side_count == SIDES && r->ratio_count > 0) {
         double ratio = quantile(r->ratio, r->ratio_count, 0.5);
         fprintf(out, " %8.2fx %9.0f%% %6.2f", ratio, 100 * ratio / config->workers,
@@ -184,7 +196,10 @@ void report_table(FILE *out, const struct bench_config *config, const struct res
         fprintf(out, " %-26s %9s %10s %6s", head[1], "speed-up", "efficiency", "cores");
     fprintf(out, " %s\n", "CPU ns/op");
     for (int i = 0; i < count; i++)
-        print_result(out, config, &results[i]);
+        if (results[i].peer == NULL)
+            for (int k = i; k < count; k++)
+                if (k == i || results[k].skua == &results[i])
+                    print_result(out, config, &results[k]);
     fprintf(out,
             "\nspeed-up: median of the ratios of neighbouring measurements; CPU ns/op: lower "
             "quartile%s\n",
