@@ -52,8 +52,10 @@ struct stress_run {
     atomic_ullong round;
     atomic_ullong ops;
     atomic_ullong violations;
-    long fd_base;    /* descriptors open after the first round of fd_churn */
-    int group_count; /* pinned groups, spread over the workers; valid during the case */
+    long fd_base;     /* of the first rounds: descriptors open, */
+    long thread_base; /* threads, */
+    long kib_base;    /* resident memory */
+    int group_count;  /* pinned groups, spread over the workers; valid during the case */
     skua_group *group[STRESS_GROUPS_MAX];
 };
 
