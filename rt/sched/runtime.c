@@ -541,6 +541,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     abandon_open(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
+    rt_stacks_tend_now();
     if (rt->signal_handlers_free)
         rt->signal_handlers_free(rt);
     free_groups(rt);
