@@ -167,7 +167,10 @@ static int start_workers(struct rt_runtime *rt)
     for (unsigned i = 1; i < rt->n; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "skua-%u", i);
-        int r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i], name);
+        int r = rt_suspend_prepare(rt->workers[i]); /* so that its loop has a stack to run on */
+        if (r == 0)
+            r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i],
+                                     name);
         if (r < 0)
             return r;
         rt->started = i;
@@ -541,6 +544,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     abandon_open(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
+    rt_stacks_tend_now();
     if (rt->signal_handlers_free)
         rt->signal_handlers_free(rt);
     free_groups(rt);

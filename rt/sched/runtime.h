@@ -43,6 +43,7 @@ struct rt_runtime {
     RT_ATOMIC(uint64_t) foreign_spawned, foreign_finished; /* tasks counted by plain threads */
     RT_ATOMIC(uint64_t) unretrieved;
     RT_ATOMIC(uint32_t) next_id;    /* next range of task numbers */
+    RT_ATOMIC(uint64_t) shortage_told; /* times that a stack was lacking; the first was reported */
 };
 
 enum rt_rt_phase {

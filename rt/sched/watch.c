@@ -12,6 +12,7 @@
 enum {
     TICK_MS = 4,
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
+    TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
 
 /* What the watch remembers of a worker between two ticks. */
@@ -67,10 +68,19 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
 /* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
 static void doze(struct rt_watch *watch, unsigned n)
 {
+    int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
     if (rt_load_sc(&watch->parked) == n) /* pairs: WATCH <- rt_watch_note_unpark */
-        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, -1));
+        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     (void)rt_xchg_sc(&watch->asleep, 0);
+}
+
+static void tend_stacks(uint64_t now, uint64_t *at)
+{
+    if (now < *at)
+        return;
+    *at = rt_ns_add(now, TEND_MS * RT_NS_PER_MS);
+    (void)rt_stacks_tend();
 }
 
 static void *watch_main(void *arg)
@@ -79,6 +89,7 @@ static void *watch_main(void *arg)
     struct rt_watch   *watch = &rt->watch;
     struct seen        seen[RT_WORKERS_MAX] = { 0 };
     unsigned           idle_ticks = 0;
+    uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_stop */
         if (idle_ticks > TICKS_BEFORE_SLEEP)
             doze(watch, rt->n);
@@ -88,6 +99,7 @@ static void *watch_main(void *arg)
         rt_signals_carry(rt);
         uint64_t now = rt_clock_now();
         bool     all_idle = true;
+        tend_stacks(now, &tend_at);
         for (unsigned i = 0; i < rt->n; i++) {
             if (is_parked(rt, i))
                 continue;
