@@ -28,6 +28,17 @@ static int count_entries(const char *path)
     return n;
 }
 
+/* A thread that was joined may be listed for a moment more. */
+static bool threads_are_at_most(int count)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (count_entries("/proc/self/task") <= count)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
 static int count_epolls(void)
 {
     DIR           *d = opendir("/proc/self/fd");
@@ -81,10 +92,10 @@ static void test_restart_leaves_nothing(void **state)
     for (int i = 0; i < RESTARTS; i++)
         t_run(some_work, NULL, .workers = 1 + i % 4, .real_time = true);
     assert_int_equal(count_entries("/proc/self/fd"), fds);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_true(threads_are_at_most(threads));
     assert_int_equal(rt_mem_live(), live);
     long grown = resident_kib() - kib;
-    if (grown > T_SCALE(4096, 65536))
+    if (!T_EMULATED && grown > T_SCALE(4096, 65536)) /* qemu-user keeps some of each thread */
         fail_msg("resident memory grew by %ld KiB", grown);
 }
 
