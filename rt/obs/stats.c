@@ -2,6 +2,7 @@
 /* floor 9: obs. Looking at a running runtime. */
 #include <errno.h>
 
+#include "aio/pool.h"
 #include "fiber/stack.h"
 #include "sched/runtime.h"
 
@@ -63,4 +64,12 @@ int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats)
         .wakeups = RT_STAT_GET(&of->wakeups),
     };
     return 0;
+}
+
+int skua_lane_stats_get(const char *lane, struct skua_lane_stats *ret_stats)
+{
+    struct rt_worker *w = rt_self();
+    if (!ret_stats || ret_stats->size != sizeof *ret_stats)
+        return -EINVAL;
+    return w ? rt_pool_stats(w->rt, lane, ret_stats) : -EPERM;
 }
