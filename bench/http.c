@@ -20,7 +20,7 @@ struct server {
     int out; /* its standard output */
 };
 
-bool bench_http_path(char *path, size_t n)
+static bool server_path(char *path, size_t n)
 {
     ssize_t length = readlink("/proc/self/exe", path, n - 1);
     if (length <= 0)
@@ -33,6 +33,15 @@ bool bench_http_path(char *path, size_t n)
     return access(path, X_OK) == 0;
 }
 
+static bool has_server(char *why, size_t n)
+{
+    char path[4096];
+    if (server_path(path, sizeof path))
+        return true;
+    snprintf(why, n, "no example server 'http' beside this program");
+    return false;
+}
+
 static void become_server(int out, int workers)
 {
     char path[4096];
@@ -40,7 +49,7 @@ static void become_server(int out, int workers)
     child_settle();
     snprintf(count, sizeof count, "%d", workers);
     dup2(out, STDOUT_FILENO);
-    if (bench_http_path(path, sizeof path))
+    if (server_path(path, sizeof path))
         execl(path, path, "--quiet", "--port", "0", "--workers", count, (char *)NULL);
     _exit(127);
 }
@@ -172,8 +181,8 @@ static void read_stats(const char *text, struct bench_sample *s)
     }
 }
 
-void bench_http(const struct bench_config *config, const struct bench_row *row, int workers,
-                struct bench_sample *s)
+static void drive_http(const struct bench_config *config, const struct bench_row *row, int workers,
+                       struct bench_sample *s)
 {
     struct server server = {-1, -1, -1};
     struct load *l = child_share(sizeof *l);
@@ -203,3 +212,19 @@ void bench_http(const struct bench_config *config, const struct bench_row *row, 
     }
     child_share_free(l, sizeof *l);
 }
+
+static const struct bench_row rows[] = {
+    {.figure = {{"http", "requests of a short text to the example server, 64 connections"}},
+     .unit = "req/s",
+     .is_higher_better = true,
+     .can_run = has_server,
+     .drive = drive_http,
+     .target = "/plaintext"},
+    {.figure = {{"http_cpu", "requests that cost CPU, 64 connections"}},
+     .unit = "req/s",
+     .is_higher_better = true,
+     .can_run = has_server,
+     .drive = drive_http,
+     .target = "/cpu"},
+};
+BENCH_ROWS(900, rows);

@@ -169,8 +169,9 @@ static bool measure_pair(const struct bench_config *c, const struct bench_row *r
 
 static bool is_any_wanted(const struct bench_config *c)
 {
-    for (int i = 0; i < bench_row_count; i++)
-        if (is_wanted(c, &bench_rows[i]))
+    const struct bench_row *row;
+    for (int i = 0; (row = bench_row_at(i)) != NULL; i++)
+        if (is_wanted(c, row))
             return true;
     return false;
 }
@@ -178,17 +179,14 @@ static bool is_any_wanted(const struct bench_config *c)
 /* The rows asked for that can run here, one result a figure. */
 static int plan(const struct bench_config *c, struct result *results)
 {
-    char path[4096];
+    const struct bench_row *row;
+    char why[160];
     int count = 0;
-    bool has_server = bench_http_path(path, sizeof path);
-    for (int i = 0; i < bench_row_count; i++) {
-        const struct bench_row *row = &bench_rows[i];
+    for (int i = 0; (row = bench_row_at(i)) != NULL; i++) {
         if (!is_wanted(c, row))
             continue;
-        if (row->is_http && !has_server) {
-            fprintf(stderr,
-                    "skua-bench: %s left out: no example server 'http' beside this program\n",
-                    row->figure[0].name);
+        if (row->can_run != NULL && !row->can_run(why, sizeof why)) {
+            fprintf(stderr, "skua-bench: %s left out: %s\n", row->figure[0].name, why);
             continue;
         }
         for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL && count < RESULTS_MAX;
@@ -202,6 +200,11 @@ static int plan(const struct bench_config *c, struct result *results)
         }
     }
     return count;
+}
+
+static bool begins_row(const struct result *results, int i)
+{
+    return i == 0 || results[i].row != results[i - 1].row;
 }
 
 static bool
@@ -220,10 +223,11 @@ write_file(const char *path, const struct bench_config *c, const struct result *
 
 static void list_rows(void)
 {
-    for (int i = 0; i < bench_row_count; i++)
-        for (int f = 0; f < FIGURES_MAX && bench_rows[i].figure[f].name != NULL; f++)
-            printf("%-16s %-6s %s\n", bench_rows[i].figure[f].name, bench_rows[i].unit,
-                   bench_rows[i].figure[f].about);
+    const struct bench_row *row;
+    for (int i = 0; (row = bench_row_at(i)) != NULL; i++)
+        for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL; f++)
+            printf("%-16s %-6s %s\n", row->figure[f].name, bench_unit(row, &row->figure[f]),
+                   row->figure[f].about);
 }
 
 int main(int argc, char **argv)
@@ -252,7 +256,7 @@ int main(int argc, char **argv)
     bool is_good = true;
     for (int round = 0; round < config.pairs && !is_interrupted; round++)
         for (int i = 0; i < count && !is_interrupted; i++)
-            if (i == 0 || results[i].row != results[i - 1].row)
+            if (begins_row(results, i) && (round == 0 || !results[i].row->is_once))
                 is_good = measure_pair(&config, results[i].row, round, &results[i]) && is_good;
     if (!config.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);

@@ -170,7 +170,8 @@ static void measure_runtime(const struct bench_config *config, const struct benc
         _exit(0);
     }
     struct rusage usage = {0};
-    if (pid < 0 || !child_wait(pid, 60 + 20 * config->seconds, &usage)) {
+    double limit = row->limit_s > 0 ? row->limit_s : 60;
+    if (pid < 0 || !child_wait(pid, limit + 20 * config->seconds, &usage)) {
         s->is_good = false;
         bench_fail(s, "the measured process crashed or hung");
     }
@@ -187,8 +188,8 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
         return;
     }
     struct host before = read_host();
-    if (row->is_http)
-        bench_http(config, row, workers, shared);
+    if (row->drive != NULL)
+        row->drive(config, row, workers, shared);
     else
         measure_runtime(config, row, workers, shared);
     struct host after = read_host();

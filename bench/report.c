@@ -128,7 +128,7 @@ void report_table(FILE *out, const struct bench_config *config, const struct res
     fprintf(out, " %s\n", "CPU ns/op");
     for (int i = 0; i < count; i++) {
         const struct result *r = &results[i];
-        fprintf(out, "%-16s %-6s", r->figure->name, r->row->unit);
+        fprintf(out, "%-16s %-6s", r->figure->name, bench_unit(r->row, r->figure));
         for (int side = 0; side < r->side_count; side++)
             print_side(out, &r->side[side]);
         if (r->side_count == SIDES) {
@@ -147,7 +147,7 @@ void report_table(FILE *out, const struct bench_config *config, const struct res
             "quartile%s\n",
             config->workers > 1 ? ", 1 / N workers" : "");
     for (int i = 0; i < count; i++)
-        if (results[i].row->is_http)
+        if (results[i].row->drive != NULL)
             print_workers(out, &results[i]);
 }
 
@@ -170,8 +170,8 @@ static void json_side(FILE *out, const struct bench_config *config, const struct
     fprintf(out,
             "{\"bench\":\"%s\",\"impl\":\"skua\",\"workers\":%d,\"unit\":\"%s\",\"median\":%.6g,"
             "\"min\":%.6g",
-            r->figure->name, s->workers, r->row->unit, quantile(s->value, s->n, 0.5),
-            quantile(s->value, s->n, 0));
+            r->figure->name, s->workers, bench_unit(r->row, r->figure),
+            quantile(s->value, s->n, 0.5), quantile(s->value, s->n, 0));
     fprintf(out,
             ",\"max\":%.6g,\"n\":%d,\"better\":\"%s\",\"p25\":%.6g,\"cpu_ns_per_op\":%.6g,"
             "\"cores\":%.4g",

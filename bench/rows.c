@@ -230,7 +230,7 @@ static void wake(const struct bench_config *config, struct bench_sample *s)
     s->value[0] = bench_value_ns(begin, (double)(p[0].hops + p[1].hops));
 }
 
-const struct bench_row bench_rows[] = {
+static const struct bench_row rows[] = {
     {.figure = {{"fib_tasks",
                  "fork-join: fib(27) with skua_go and skua_join, no cut-off; per task"}},
      .unit = "ns/op",
@@ -260,15 +260,5 @@ const struct bench_row bench_rows[] = {
      .unit = "ns/op",
      .body = wake,
      .is_free_main = true},
-    {.figure = {{"http", "requests of a short text to the example server, 64 connections"}},
-     .unit = "req/s",
-     .is_higher_better = true,
-     .is_http = true,
-     .target = "/plaintext"},
-    {.figure = {{"http_cpu", "requests that cost CPU, 64 connections"}},
-     .unit = "req/s",
-     .is_higher_better = true,
-     .is_http = true,
-     .target = "/cpu"},
 };
-const int bench_row_count = sizeof bench_rows / sizeof bench_rows[0];
+BENCH_ROWS(100, rows);

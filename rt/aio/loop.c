@@ -130,8 +130,8 @@ static int run_main(struct rt_runtime *rt, skua_fn fn, void *arg, const struct s
     struct interrupt       i;
     int                    r = -ENOMEM;
     bool                   is_free = opts && opts->free_main;
-    struct skua_task      *main = rt_spawn(rt, is_free ? NULL : rt->main_group, fn, arg,
-                                           &named, &r);
+    struct skua_group     *home = is_free ? NULL : rt->main_group;
+    struct skua_task      *main = rt_spawn(rt_self(), rt, home, fn, arg, &named, &r);
     if (!main)
         return r;
     arm(&i, rt, main);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. The door into the run queues: where a ready thing goes, and who is told. */
+#include "base/mem.h"
 #include "sched/cancel.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
@@ -28,8 +29,8 @@ static void inject(struct rt_runtime *rt, struct rt_fifo *batch)
     rt_notify(rt);
 }
 
-/* A full deque gives its older half to the injector, entry by entry through the top. */
-static void spill(struct rt_worker *w)
+/* Without memory for a block: linked, entry by entry. */
+static void spill_linked(struct rt_worker *w)
 {
     struct rt_fifo half = { 0 };
     while (half.count < RT_DEQUE_CAP / 2) {
@@ -40,6 +41,26 @@ static void spill(struct rt_worker *w)
             break;
     }
     inject(w->rt, &half);
+}
+
+/* A full deque gives its older half to the injector, entry by entry through the top. */
+static void spill(struct rt_worker *w)
+{
+    struct rt_inject_block *block = rt_malloc(sizeof *block);
+    if (!block) {
+        spill_linked(w);
+        return;
+    }
+    block->count = 0;
+    while (block->count < RT_INJECT_BLOCK) {
+        uintptr_t x = rt_deque_oldest(&w->deque);
+        if (x)
+            block->entry[block->count++] = x;
+        else if (rt_deque_size(&w->deque) == 0)
+            break;
+    }
+    rt_inject_push_block(&w->rt->inject, block);
+    rt_notify(w->rt);
 }
 
 /* The first entries are those that this worker runs next: nobody is told. With the one that makes

@@ -544,6 +544,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     if (rt->signal_handlers_free)
         rt->signal_handlers_free(rt);
     free_groups(rt);
+    rt_inject_fini(&rt->inject); /* what was abandoned may lie there */
     leave_table(rt);
     rt_free(rt);
 }

@@ -173,8 +173,8 @@ struct rt_inline {
  * prepare. */
 void rt_switch_eager(struct rt_worker *w, struct skua_task *child);
 
-/* Runs a fresh task as a plain call. The caller has taken it out of its queue. True: it never
- * suspended. */
-bool rt_run_inline(struct rt_worker *w, struct skua_task *child);
+/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *ret_straight: it
+ * never suspended. Returns the worker that executes afterwards. */
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight);
 
 #endif

@@ -86,6 +86,9 @@ struct skua_task {
 _Static_assert(sizeof(struct skua_task) == RT_SLAB_OBJECT_BYTES, "a task fills one slab object");
 _Static_assert(offsetof(struct skua_task, slot) == RT_SLAB_SLOT_OFFSET,
                "the slab numbers its objects");
+_Static_assert(offsetof(struct skua_task, value) == RT_SLAB_BATCH_OFFSET &&
+                   offsetof(struct skua_task, group) == RT_SLAB_BATCH_OFFSET + RT_SLAB_BATCH_BYTES,
+               "value and stack are nobody's while the object is free");
 
 /* --- names of waits --- */
 

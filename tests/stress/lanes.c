@@ -47,6 +47,7 @@ struct call {
     bool copies;
     bool interrupts;
     bool by_handle;
+    bool is_entered; /* its task, then whoever joined that */
     uintptr_t answer;
 };
 
@@ -110,6 +111,7 @@ static void *caller(void *arg)
     struct entry *e = c->entry;
     struct argument a = {e, c->answer};
     void *value = NULL;
+    c->is_entered = true;
     int err = c->by_handle ? call_by_handle(c, &a, &value) : call_directly(c, &a, &value);
     int begun = atomic_load(&e->begun), ended = atomic_load(&e->ended);
     STRESS_CHECK(crowd->run, err == 0 || err == -ECANCELED, "a call ended with %d", err);
@@ -198,7 +200,7 @@ static void run_crowd(struct crowd *crowd, struct call *calls, struct stress_rng
     for (int i = 0; i < CALLS; i++) {
         int err = skua_join(t[i], NULL);
         STRESS_CHECK(crowd->run, err == 0 || atomic_load(&crowd->entry[i].asked), "join: %d", err);
-        if (err == -ECANCELED) /* before its first step: it never called */
+        if (!calls[i].is_entered) /* cancelled before its first step */
             atomic_fetch_add(&crowd->cancelled, 1);
     }
     await_stragglers(crowd);
@@ -224,8 +226,5 @@ static void lanes_round(struct stress_run *run, uint64_t seed)
     free(calls);
 }
 
-const struct stress_case stress_lanes = {
-    "lanes",
-    "calls on all lanes of threads, cancelled, interrupted and left alone",
-    lanes_round,
-};
+STRESS_CASE(700, "lanes", "calls on all lanes of threads, cancelled, interrupted and left alone",
+            lanes_round);
