@@ -19,7 +19,7 @@ struct skua_run_opts {
                                 where its task was spawned */
     bool free_main;          /* main is a free task, and so is what it spawns */
     size_t stack_size;       /* bytes of a task's stack; 0: 64 KiB, touched lazily */
-    int blocking_threads;    /* most threads of the to_thread pool; 0: min(32, CPUs + 4) */
+    int blocking_threads;    /* most threads of to_thread's default lane; 0: min(32, CPUs + 4) */
     int spare_threads;       /* most workers started in place of stuck ones; 0: as many as workers;
                                 -1: none. A later release: checked, without effect */
     uint64_t seed;           /* of the scheduler's free choices; 0: a new one each run */
@@ -27,7 +27,9 @@ struct skua_run_opts {
     bool virtual_time;       /* time stands still while anything runs and jumps to the next timer
                                 when nothing can: an hour of sleep takes no time */
     double shutdown_timeout; /* seconds that leftover tasks get to end once they are cancelled;
-                                0: no limit */
+                                0: no limit. Then thread calls get as long; 0: 300 */
+    const char *lanes;       /* lanes of thread calls and their bounds, "dns=2, thumbs=4": changes
+                                default, dns and file, adds others; also SKUA_LANES */
 };
 
 /* Starts the runtime, runs main_fn(arg) as a task, stops the runtime. Main runs in a pinned group

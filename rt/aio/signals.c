@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "aio/pool.h"
 #include "base/mem.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -33,6 +34,8 @@ static bool can_catch(int signo)
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         if (signo == never[i])
             return false;
+    if (signo == rt_interrupt_signal())
+        return false;
     return signo >= 1 && signo <= RT_SIGNALS && (signo < 32 || signo >= SIGRTMIN);
 }
 

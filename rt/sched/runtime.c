@@ -209,6 +209,8 @@ static int check_options(const struct skua_run_opts *o)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
+    if (rt_lane_plan_check(o->lanes) < 0)
+        return -EINVAL;
     if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
@@ -222,9 +224,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
     rt->steal = !(steal && strcmp(steal, "off") == 0);
     rt->debug = o->debug || rt_env_bool("SKUA_DEBUG", false);
     rt->shutdown_timeout = o->shutdown_timeout;
-    rt->blocking_threads = o->blocking_threads
-                               ? o->blocking_threads
-                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
+    rt_lane_plan_init(&rt->lanes, o->blocking_threads, o->lanes);
     rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size)
                                               : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;

@@ -5,6 +5,7 @@
 
 #include "runq/inject.h"
 #include "sched/idle.h"
+#include "sched/lane_plan.h"
 #include "sched/watch.h"
 #include "sched/worker.h"
 
@@ -26,9 +27,10 @@ struct rt_runtime {
     /* of the thread lanes; made on first use under lock, see aio/pool.h */
     struct rt_pool     *pool;
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
+    bool              (*pool_tick)(struct rt_runtime *rt); /* likewise; see rt_watch_ask */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
     void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
-    int                 blocking_threads; /* 0: the default */
+    struct rt_lane_plan lanes;
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */
     struct skua_group  *groups;     /* all of them */
