@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sched/cancel.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 
@@ -110,7 +111,7 @@ static void label_job(struct rt_job *job, struct skua_task *by, const char *name
 {
     struct rt_cold *cold = NULL;
     if (by && !name)
-        cold = rt_load_acquire(&by->cold); /* pairs: COLD <- rt_task_cold */
+        cold = rt_task_cold_if_any(by);
     if (cold)
         name = rt_load_acquire(&cold->name); /* pairs: COLD <- rt_task_set_name */
     if (name)
@@ -136,6 +137,7 @@ struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct s
     }
     job->fn = fn;
     job->arg = arg;
+    job->vars = rt_context_capture();
     job->refs = 1;
     label_job(job, by, name);
     return job;
@@ -149,6 +151,7 @@ void rt_job_release(struct rt_job *job)
     rt_mutex_cond_unlock(&pool->mc);
     if (!last)
         return;
+    rt_vars_drop(job->vars);
     rt_free(job->copy);
     rt_free(job);
     pool_release(pool);
@@ -237,7 +240,10 @@ static void *call(struct rt_job *job)
     if (job->future && rt_task_is_done(job->future))
         return skua_fail(-ECANCELED);
     running = job;
+    rt_context_thread_begin(job->vars);
+    job->vars = 0;
     void *result = job->fn(job->arg);
+    rt_context_thread_end();
     running = NULL;
     return result;
 }

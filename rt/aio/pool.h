@@ -33,6 +33,7 @@ struct rt_job {
     skua_fn           fn;
     void             *arg;
     void             *copy;   /* the argument, when it is ours to free                      */
+    uintptr_t         vars;   /* the context it runs in; who runs it, then the last holder  */
     skua_token       *token;  /* set when the function shall stop; or NULL                  */
     struct skua_task *future; /* completed with the result; counted; or NULL                */
     struct rt_waiter  watch;  /* of the future: its cancel sets the token                   */

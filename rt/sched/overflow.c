@@ -28,7 +28,7 @@ static void report(const struct rt_stack *s, void *addr)
     (void)s;
     (void)addr;
     struct skua_task *t = rt_current();
-    struct rt_cold   *cold = t ? rt_load_acquire(&t->cold) : NULL; /* pairs: COLD <- rt_task_cold */
+    struct rt_cold   *cold = t ? rt_task_cold_if_any(t) : NULL;
     /* pairs: COLD <- rt_task_set_name */
     const char       *name = cold ? rt_load_acquire(&cold->name) : NULL;
     put("skua: stack overflow in task '");
