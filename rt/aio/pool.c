@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sched/cancel.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 
@@ -110,7 +111,7 @@ static void label_job(struct rt_job *job, struct skua_task *by, const char *name
 {
     struct rt_cold *cold = NULL;
     if (by && !name)
-        cold = rt_load_acquire(&by->cold); /* pairs: COLD <- rt_task_cold */
+        cold = rt_task_cold_if_any(by);
     if (cold)
         name = rt_load_acquire(&cold->name); /* pairs: COLD <- rt_task_set_name */
     if (name)
@@ -155,6 +156,7 @@ struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct s
     job->lane = &job->pool->lane[lane];
     job->fn = fn;
     job->arg = arg;
+    job->vars = rt_context_capture();
     rt_lane_item_init(&job->item);
     label_job(job, by, opts->name);
     *ret_err = take_options(job, opts);
@@ -169,6 +171,7 @@ void rt_job_release(struct rt_job *job)
     struct rt_pool *pool = job->pool;
     if (!rt_lane_unref(&job->lane->lane, &job->item))
         return;
+    rt_vars_drop(job->vars);
     rt_free(job->copy);
     rt_free(job);
     rt_pool_release(pool);
@@ -232,7 +235,10 @@ void *rt_job_call(struct rt_job *job)
     if (job->future && rt_task_is_done(job->future))
         return skua_fail(-ECANCELED);
     running = job;
+    rt_context_thread_begin(job->vars);
+    job->vars = 0;
     void *result = job->fn(job->arg);
+    rt_context_thread_end();
     running = NULL;
     return result;
 }

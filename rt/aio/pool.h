@@ -45,6 +45,7 @@ struct rt_job {
     skua_fn              fn;
     void                *arg;
     void                *copy;   /* the argument, when it is ours to free                     */
+    uintptr_t            vars;   /* the context it runs in; who runs it, then the last holder */
     skua_token          *token;  /* set when the function shall stop; or NULL                 */
     bool                 interrupt; /* a signal is sent when the function shall stop          */
     struct skua_task    *future; /* completed with the result; counted; or NULL               */

@@ -48,7 +48,7 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
 
 void *rt_never_started(struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     if (cold && cold->drop)
         cold->drop(t->value);
     return skua_fail(-ECANCELED);
@@ -66,12 +66,14 @@ static void reap(struct rt_worker *w, struct skua_task *t)
     uint64_t word = rt_st_load(&t->state);
     if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED)) {
         /* relaxed: fixed */
-        struct rt_runtime *rt = w ? w->rt : rt_runtime_by_id(rt_load_relaxed(&t->runtime));
+        struct rt_runtime *rt = w ? w->rt : rt_runtime_visit(rt_load_relaxed(&t->runtime));
         if (rt) {
             (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
             if (rt->debug && rt_reporter.unretrieved)
                 rt_reporter.unretrieved(t);
         }
+        if (rt && !w)
+            rt_runtime_unvisit(rt);
     }
     rt_task_free(w ? &w->slab : NULL, t);
 }

@@ -102,12 +102,13 @@ static void ready_free(struct skua_task *t)
     struct rt_worker *w = rt_self();
     uint16_t          id = rt_load_relaxed(&t->runtime); /* relaxed: fixed while the task lives */
     if (RT_UNLIKELY(!w || w->rt->id != id)) {
-        struct rt_runtime *rt = rt_runtime_by_id(id);
-        struct rt_fifo     one = { 0 };
+        struct rt_runtime *rt = rt_runtime_visit(id);
+        if (!rt)
+            return; /* it has ended, and given the task up */
+        struct rt_fifo one = { 0 };
         rt_fifo_push(&one, rt_item(&t->run, RT_TAG_TASK));
-        (void)rt_add_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
         inject(rt, &one);
-        (void)rt_sub_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
+        rt_runtime_unvisit(rt);
     } else if (w->cur && !w->cur->group) {
         push_next(w, t);
     } else {
