@@ -168,7 +168,8 @@ void rt_cancel_posted(struct skua_task *t)
 {
     struct rt_worker *w = rt_self();
     (void)rt_and_acq_rel(&t->state.bits, ~RT_ST_POSTED); /* pairs: CANCEL -> post */
-    if (!rt_task_is_done(t))
+    /* relaxed: raised before the post; 0: every request was taken back while this was on its way */
+    if (!rt_task_is_done(t) && rt_load_relaxed(&t->cancels) > 0)
         deliver_pinned(w, t);
     rt_task_unref(w, t);
 }

@@ -46,11 +46,27 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         rt_runtime_note_change(w->rt);
 }
 
+/* As a callback: in the task's group, but not in a task. */
+static void call_drop(struct rt_worker *w, struct skua_task *t, skua_cb drop)
+{
+    if (!w) {
+        drop(t->value); /* the runtime has ended */
+        return;
+    }
+    struct skua_task  *cur = w->cur;
+    struct skua_group *in_group = w->in_group;
+    w->cur = NULL;
+    w->in_group = t->group;
+    drop(t->value);
+    w->cur = cur;
+    w->in_group = in_group;
+}
+
 void *rt_never_started(struct skua_task *t)
 {
     struct rt_cold *cold = rt_task_cold_if_any(t);
     if (cold && cold->drop)
-        cold->drop(t->value);
+        call_drop(rt_self(), t, cold->drop);
     return skua_fail(-ECANCELED);
 }
 

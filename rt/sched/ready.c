@@ -109,7 +109,7 @@ static void ready_free(struct skua_task *t)
         rt_fifo_push(&one, rt_item(&t->run, RT_TAG_TASK));
         inject(rt, &one);
         rt_runtime_unvisit(rt);
-    } else if (w->cur && !w->cur->group) {
+    } else if (w->cur && !w->in_group) {
         push_next(w, t);
     } else {
         push_deque(w, t);
@@ -223,8 +223,11 @@ void rt_ready_batch(struct rt_fifo *batch)
     uintptr_t item;
     while ((item = rt_fifo_pop(batch)) != 0) {
         struct rt_link *link = rt_item_link(item);
+        struct rt_step *step = rt_container_of(link, struct rt_step, link);
         if (rt_item_tag(item) == RT_TAG_STEP)
-            rt_post_step(rt_container_of(link, struct rt_step, link));
+            rt_post_step(step);
+        else if (rt_item_tag(item) == RT_TAG_NOW)
+            step->run(step);
         else
             rt_ready(rt_container_of(link, struct skua_task, run));
     }

@@ -467,6 +467,8 @@ static void abandon_task(struct skua_task *t, uint64_t word)
 {
     struct rt_fifo out = { 0 };
     (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+    if (!(t->flags & RT_TASK_STARTED))
+        (void)rt_never_started(t);
     (void)rt_task_complete(t, skua_fail(-ESHUTDOWN), RT_ST_FAILED | RT_ST_RETRIEVED, 1, &out);
     rt_ready_batch(&out); /* to queues that are emptied next */
 }

@@ -229,6 +229,8 @@ CASES = {
     "gather": run_plain,
     "wait_for": run_plain,
     "wait": run_plain,
+    "taskgroup": run_plain,
+    "map": run_plain,
     "to_thread": run_plain,
     "lanes": run_plain,
     "fetch_sync": fetch("fetch_sync"),
