@@ -192,6 +192,8 @@ static void uncut(char *low, struct chunk *chunk)
 
 static int install_guard(char *low)
 {
+    if (rt_sys_page_size() > RT_STACK_GUARD_BYTES)
+        return -ENOSYS; /* a guard of one page would take the stack with it */
     if (guard_kind_get() == GUARD_CHEAP)
         return rt_sys_madvise(low, RT_STACK_GUARD_BYTES, MADV_GUARD_INSTALL);
     return rt_sys_mprotect_none(low, RT_STACK_GUARD_BYTES);

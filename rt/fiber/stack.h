@@ -20,7 +20,12 @@
 /* Address space of one stack by class, guard included: 64 KiB, 256 KiB, 1 MiB, 8 MiB. */
 enum { RT_STACK_CLASSES = 4, RT_STACK_CLASS_DEFAULT = 0 };
 
+/* A multiple of the page: 4 KiB, and on aarch64 perhaps 16. */
+#if defined(__aarch64__)
+#define RT_STACK_GUARD_BYTES  16384u
+#else
 #define RT_STACK_GUARD_BYTES  8192u
+#endif
 #define RT_STACK_CACHE_MAX    64u    /* idle stacks of the smallest class that a cache keeps */
 #define RT_STACK_DEPOT_KEEP   1024u  /* and that the depot keeps in memory, needed or not */
 #define RT_STACK_MPROTECT_CAP 16384u /* stacks per process where guards cost a mapping each */

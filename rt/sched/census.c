@@ -48,7 +48,7 @@ static struct skua_census_row *row_of(struct table *table, const char *where)
 
 static void copy_name(char (*ret)[sizeof ((struct skua_census_row *)0)->name], struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     /* pairs: COLD <- rt_task_set_name */
     const char *name = cold ? rt_load_acquire(&cold->name) : NULL;
     if (!name)

@@ -33,7 +33,7 @@ static void report(const struct rt_stack *s, void *addr)
             "larger .stack_size\n");
         return;
     }
-    struct rt_cold   *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold   *cold = rt_task_cold_if_any(t);
     /* pairs: COLD <- rt_task_set_name */
     const char       *name = cold ? rt_load_acquire(&cold->name) : NULL;
     put("skua: stack overflow in task '");

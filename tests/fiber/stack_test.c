@@ -72,7 +72,7 @@ static void test_stack_class_for_bytes_smallest_that_leaves_them(void **state)
             assert_int_equal(rt_stack_class_for(usable + 1), i + 1);
     }
     assert_int_equal(rt_stack_class_for(SIZE_MAX), RT_STACK_CLASSES - 1);
-    assert_true(rt_stack_class_usable(RT_STACK_CLASS_DEFAULT) >= 48 << 10);
+    assert_true(rt_stack_class_usable(RT_STACK_CLASS_DEFAULT) + RT_STACK_GUARD_BYTES >= 56 << 10);
 }
 
 static void test_stack_fresh_has_bounds_of_its_class(void **state)
