@@ -177,6 +177,12 @@ void *t_waiter(void *arg)
     return r < 0 ? skua_fail(r) : value;
 }
 
+void *t_yielder(void *arg)
+{
+    (void)skua_yield();
+    return arg;
+}
+
 void t_say(void *word)
 {
     t_log("%s", (const char *)word);
