@@ -384,10 +384,9 @@ RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n,
 RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
 {
     struct pollfd p = { .fd = fd, .events = events };
-    uint64_t deadline = RT_NEVER;
+    uint64_t forth = timeout_ms < 0 ? RT_NEVER : (uint64_t)timeout_ms * RT_NS_PER_MS;
+    uint64_t deadline = rt_ns_add(rt_clock_now(), forth);
     int64_t rc;
-    if (timeout_ms >= 0)
-        deadline = rt_clock_now() + (uint64_t)timeout_ms * RT_NS_PER_MS;
     do {
         rc = ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
         timeout_ms = rt_ms_from_ns(rt_ns_until(deadline, rt_clock_now()));
@@ -395,8 +394,14 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
     return rc > 0 ? p.revents : (int)rc;
 }
 
-/* ---- memory ---- */
+RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout_ns)
+{
+    struct timespec t = rt_timespec_from_ns((uint64_t)timeout_ns);
+    int rc = (int)ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
+    return rc == -EINTR ? 0 : rc;
+}
 
+/* ---- memory ---- */
 RT_NOINLINE int rt_sys_mmap_reserve(size_t size, void **ret_addr)
 {
     void *addr = MAP_FAILED;

@@ -42,6 +42,15 @@ static void spill(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
+void rt_give_away(struct rt_worker *w)
+{
+    uintptr_t next = rt_xchg_acq_rel(&w->next, 0); /* pairs: NEXT <- push_next */
+    if (next)
+        rt_ready_child(w, (struct skua_task *)next);
+    while (rt_deque_size(&w->deque) > 0)
+        spill(w);
+}
+
 /* The first entries are those that this worker runs next: nobody is told. With the one that makes
  * the deque worth sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
  * having been told: a worker parks only where it sees no deque worth sharing, and a thief that
