@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A timer that expires while its task disarms it, with two threads that expire timers of one heap:
- * the loop's own and one that serves it (rt/loop/timer.c). A task waits twice, the first time with a
- * timer; whatever ends the first wait, expiry must neither be lost nor end the second. The wait word
- * is the real header; arming, disarming and expiry are written down here as the file has them, the
- * heap being one place under its lock.
+/* A timer that expires while its task disarms it, with two threads that expire timers of one
+ * heap: the loop's own and one that serves it (rt/loop/timer.c). A task waits twice, the first time
+ * with a timer; whatever ends the first wait, expiry must neither be lost nor end the second. The
+ * wait word is the real header; arming, disarming and expiry are written down here as the file has
+ * them, the heap being one place under its lock.
  *
  * By hand, from the top of the tree:
  *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/timer_model.cpp

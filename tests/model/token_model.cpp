@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Two threads that poll one epoll, as they do while one serves the loop of a worker that is held:
- * what is known of a descriptor's direction (rt/loop/token.h) loses no readiness and wakes nobody by
- * a name that is over; a ring that the wrong thread's poll took reaches the owner of the loop all
- * the same (rt/loop/bell.h).
+ * what is known of a descriptor's direction (rt/loop/token.h) loses no readiness and wakes nobody
+ * by a name that is over; a ring that the wrong thread's poll took reaches the owner of the loop
+ * all the same (rt/loop/bell.h).
  *
  * By hand, from the top of the tree:
  *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/token_model.cpp
