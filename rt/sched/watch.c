@@ -10,7 +10,10 @@
 #include "sched/stall.h"
 
 enum {
+    ASKED_TICK_MS = 2, /* while the pool wants to be ticked */
+    ROLL_MIN_MS = 3, /* less time in which a worker makes no step says nothing */
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
+    TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
 
 /* What the watch remembers of a worker between two ticks. */
@@ -66,16 +69,17 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
 /* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
 static void doze(struct rt_watch *watch)
 {
+    int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
     if (rt_load_sc(&watch->parked) == watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
-        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, -1));
+        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     (void)rt_xchg_sc(&watch->asleep, 0);
 }
 
 /* Who sleeps, who moves, who stands still. True: all sleep. */
-static bool call_roll(struct rt_runtime *rt, struct seen *seen, struct rt_roll_call *roll)
+static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
+                      struct rt_roll_call *roll)
 {
-    uint64_t now = rt_clock_now();
     unsigned crew = rt_crew(rt);
     bool     all_idle = true;
     for (unsigned i = 0; i < crew; i++) {
@@ -98,25 +102,69 @@ static bool call_roll(struct rt_runtime *rt, struct seen *seen, struct rt_roll_c
     return all_idle;
 }
 
+static void tend_stacks(uint64_t now, uint64_t *at)
+{
+    if (now < *at)
+        return;
+    *at = rt_ns_add(now, TEND_MS * RT_NS_PER_MS);
+    (void)rt_stacks_tend();
+}
+
+void rt_watch_ask(struct rt_runtime *rt)
+{
+    (void)rt_xchg_sc(&rt->watch.asked, 1); /* pairs: WATCH -> tick_pool */
+    SKUA_IGNORE(rt_sys_eventfd_ring(rt->watch.event_fd));
+}
+
+/* True: it wants the next tick as well. */
+static bool tick_pool(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    if (RT_LIKELY(!rt_load_sc(&watch->asked)) || !rt_xchg_sc(&watch->asked, 0))
+        return false;                /* pairs: WATCH <- rt_watch_ask */
+    bool again = rt->pool_tick(rt);
+    if (again)
+        (void)rt_xchg_sc(&watch->asked, 1);
+    return again;
+}
+
+/* True: all sleep and may go on doing so. */
+static bool tick(struct rt_runtime *rt, struct seen *seen, uint64_t now)
+{
+    struct rt_roll_call roll = { 0 };
+    bool                all_idle = call_roll(rt, seen, now, &roll);
+    if (!all_idle && rt->n > 1 && rt_work_visible(rt))
+        rt_notify(rt); /* see push_deque */
+    bool has_spares = rt_rescue_tick(rt, &roll);
+    return all_idle && !has_spares;
+}
+
 static void *watch_main(void *arg)
 {
     struct rt_runtime *rt = arg;
     struct rt_watch   *watch = &rt->watch;
     struct seen        seen[RT_WORKERS_MAX] = { 0 };
     unsigned           idle_ticks = 0;
+    uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
+    uint64_t           roll_at = 0;
+    bool               asked = false;
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
-        struct rt_roll_call roll = { 0 };
         if (idle_ticks > TICKS_BEFORE_SLEEP)
             doze(watch);
         else
-            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, RT_WATCH_TICK_MS));
+            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN,
+                                     asked ? ASKED_TICK_MS : RT_WATCH_TICK_MS));
         SKUA_IGNORE(rt_sys_eventfd_drain(watch->event_fd));
         rt_signals_carry(rt);
-        bool all_idle = call_roll(rt, seen, &roll);
-        if (!all_idle && rt->n > 1 && rt_work_visible(rt))
-            rt_notify(rt); /* see push_deque */
-        bool has_spares = rt_rescue_tick(rt, &roll);
-        idle_ticks = all_idle && !has_spares ? idle_ticks + 1 : 0;
+        if ((asked = tick_pool(rt)))
+            idle_ticks = 0;
+        uint64_t now = rt_clock_now();
+        tend_stacks(now, &tend_at);
+        if (now >= roll_at) {
+            bool all_idle = tick(rt, seen, now);
+            idle_ticks = all_idle && !asked ? idle_ticks + 1 : 0;
+            roll_at = rt_ns_add(now, ROLL_MIN_MS * RT_NS_PER_MS);
+        }
     }
     return NULL;
 }

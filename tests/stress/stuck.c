@@ -190,8 +190,5 @@ static void round_of_stuck(struct stress_run *run, uint64_t seed)
     close(s.gate[0]);
 }
 
-const struct stress_case stress_stuck = {
-    .name = "stuck",
-    .about = "tasks hold workers; timers, timeouts and echoes of others go on",
-    .round = round_of_stuck,
-};
+STRESS_CASE(750, "stuck", "tasks hold workers; timers, timeouts and echoes of others go on",
+            round_of_stuck);
