@@ -50,7 +50,8 @@ static struct skua_task *begin_call(struct lane *lane, int *ret_err)
     if (i >= m->n)
         return NULL;
     lane->index = i;
-    struct skua_task *t = rt_spawn(m->rt, m->group, m->fn, m->args[i], &opts, ret_err);
+    struct skua_task *t = rt_spawn(rt_self(), m->rt, m->group, m->fn, m->args[i], &opts,
+                                   ret_err);
     if (!t)
         store(m, i, skua_fail(*ret_err));
     return t;

@@ -8,9 +8,16 @@
 #define slab                SLAB_MUTANT_(slab)
 #define map_chunk           SLAB_MUTANT_(map_chunk)
 #define carve_one           SLAB_MUTANT_(carve_one)
-#define take_one            SLAB_MUTANT_(take_one)
-#define fill                SLAB_MUTANT_(fill)
-#define give_back           SLAB_MUTANT_(give_back)
+#define batch               SLAB_MUTANT_(batch)
+#define batch_of            SLAB_MUTANT_(batch_of)
+#define push_batch          SLAB_MUTANT_(push_batch)
+#define take_batch          SLAB_MUTANT_(take_batch)
+#define add_one             SLAB_MUTANT_(add_one)
+#define refill              SLAB_MUTANT_(refill)
+#define carve               SLAB_MUTANT_(carve)
+#define use_spare           SLAB_MUTANT_(use_spare)
+#define put_rest_back       SLAB_MUTANT_(put_rest_back)
+#define get_one             SLAB_MUTANT_(get_one)
 #define rt_slab_at          SLAB_MUTANT_(at)
 #define rt_slab_carved      SLAB_MUTANT_(carved)
 #define rt_slab_get_slow    SLAB_MUTANT_(get_slow)
@@ -28,9 +35,16 @@ void rt_slab_cache_flush(struct rt_slab_cache *c);
 #undef slab
 #undef map_chunk
 #undef carve_one
-#undef take_one
-#undef fill
-#undef give_back
+#undef batch
+#undef batch_of
+#undef push_batch
+#undef take_batch
+#undef add_one
+#undef refill
+#undef carve
+#undef use_spare
+#undef put_rest_back
+#undef get_one
 #undef rt_slab_at
 #undef rt_slab_carved
 #undef rt_slab_get_slow
