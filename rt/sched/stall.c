@@ -68,7 +68,7 @@ static void copy_name(struct rt_worker *w)
     culprit.is_callback = w && !t && w->in_step_group;
     if (!t || rt_task_is_done(t))
         return;
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     /* pairs: COLD <- rt_task_set_name */
     const char     *name = cold ? rt_load_acquire(&cold->name) : NULL;
     if (name) {

@@ -127,7 +127,7 @@ static void spawn_from_outside(void)
 {
     for (int i = 0; i < SPAWNS; i++) {
         int        err;
-        skua_task *t = rt_spawn(now->rt, NULL, comes, NULL, NULL, &err);
+        skua_task *t = rt_spawn(NULL, now->rt, NULL, comes, NULL, NULL, &err);
         skua_release(t);
     }
     for (int i = 0; i < now->workers; i++)

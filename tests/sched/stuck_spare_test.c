@@ -111,7 +111,7 @@ static void *outlive_spare(void *arg)
         int err;
         T_EXPECT_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, all.fd[i]), 0);
         T_EXPECT_INT(fcntl(all.fd[i][1], F_SETFL, O_NONBLOCK), 0);
-        skua_task *t = rt_spawn(all.rt, NULL, reads_once, T_PTR(all.fd[i][1]), NULL, &err);
+        skua_task *t = rt_spawn(NULL, all.rt, NULL, reads_once, T_PTR(all.fd[i][1]), NULL, &err);
         skua_release(t);
     }
     T_EXPECT(wait_until(all_on_spare));
@@ -142,7 +142,7 @@ static void *wait_for_timer(void *arg)
     int err;
     (void)arg;
     T_EXPECT(wait_until(all_hold));
-    skua_task *t = rt_spawn(all.rt, NULL, sleeps_on_spare, NULL, NULL, &err);
+    skua_task *t = rt_spawn(NULL, all.rt, NULL, sleeps_on_spare, NULL, NULL, &err);
     skua_release(t);
     T_EXPECT(wait_until(all_on_spare));
     let_go();
@@ -247,7 +247,7 @@ static void *post_to_held(void *arg)
     int err;
     (void)arg;
     T_EXPECT(wait_until(all_hold));
-    skua_task *t = rt_spawn(all.rt, NULL, comes, NULL, NULL, &err);
+    skua_task *t = rt_spawn(NULL, all.rt, NULL, comes, NULL, NULL, &err);
     skua_release(t);
     T_EXPECT(wait_until(all_read));
     let_go();
