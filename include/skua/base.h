@@ -17,6 +17,9 @@
  * and is written only on success. A NULL task is accepted everywhere: questions answer false or
  * -EINVAL, release and detach do nothing.
  *
+ * A call that would have to wait, and finds no stack for others to go on with, fails with -ENOMEM
+ * (docs/stacks.md).
+ *
  * Time is a double in seconds, on the clock of skua_loop_time(). A timeout <= 0 means one try,
  * then -ETIMEDOUT; INFINITY means no limit; NaN is -EINVAL.
  *
@@ -66,6 +69,9 @@ typedef struct skua_task skua_future;
  * are one type. asyncio: AbstractEventLoop. */
 typedef struct skua_group skua_group;
 typedef struct skua_group skua_loop;
+
+/* A set of variables with their values, see skua/context.h. asyncio: contextvars.Context. */
+typedef struct skua_context skua_context;
 
 /* A scheduled callback by name. A value: nothing to release, never dangles; {0} names none.
  * asyncio: Handle, TimerHandle. */

@@ -61,13 +61,13 @@ skua_task *skua_shield(skua_task *task)
     }
     s->inner = task;
     s->step = (struct rt_step){ .run = run, .drop = forget,
-                                .home = w->in_group ? w->in_group : &w->free_group };
+                                .home = w->in_group ? w->in_group : w->step_home };
     s->waiter.fire = fire;
     rt_group_keep(s->step.home);
     rt_st_retain(&task->state);
     rt_st_retain(&s->outer->state);
     struct skua_task *outer = s->outer;
-    if (!rt_waiter_add(task, &s->waiter))
+    if (!rt_waiter_add_here(w, task, &s->waiter))
         rt_post_step(&s->step);
     return outer;
 }

@@ -19,7 +19,7 @@ static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg,
     bool              inside = w && w->rt == g->worker->rt;
     if (!inside && !rt_group_visit(g))
         return rt_spawn_refuse(opts, err);
-    skua_task *t = rt_spawn(g->worker->rt, g, fn, arg, opts, &err);
+    skua_task *t = rt_spawn(w, g->worker->rt, g, fn, arg, opts, &err);
     if (!inside)
         rt_group_leave(g);
     return t ? t : rt_spawn_refuse(opts, err);
@@ -35,7 +35,7 @@ skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *
         return spawn_into(opts->group, fn, arg, opts);
     if (!w)
         return rt_spawn_refuse(opts, -EPERM);
-    skua_task *t = rt_spawn(w->rt, w->in_group, fn, arg, opts, &err);
+    skua_task *t = rt_spawn(w, w->rt, w->in_group, fn, arg, opts, &err);
     return t ? t : rt_spawn_refuse(opts, err);
 }
 
@@ -49,7 +49,7 @@ skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opt
         err = -EPERM;
     if (err < 0)
         return rt_spawn_refuse(opts, err);
-    skua_task *t = rt_spawn(w->rt, NULL, fn, arg, opts, &err);
+    skua_task *t = rt_spawn(w, w->rt, NULL, fn, arg, opts, &err);
     return t ? t : rt_spawn_refuse(opts, err);
 }
 

@@ -47,13 +47,16 @@ static bool at_home(const struct rt_worker *w, const struct skua_task *t)
  * reference. */
 static void post(struct skua_task *t)
 {
-    struct rt_runtime *rt = rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
-    /* pairs: CANCEL <- rt_cancel_posted */
-    if (!rt || (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED))
+    struct rt_runtime *rt = rt_runtime_visit(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
+    if (!rt)
         return;
-    rt_st_retain(&t->state);
-    rt_post_pinned(&rt->workers[t->timer.home]->free_group,
-                   rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    /* pairs: CANCEL <- rt_cancel_posted */
+    if (!(rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED)) {
+        rt_st_retain(&t->state);
+        rt_post_pinned(&rt->workers[t->timer.home]->free_group,
+                       rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    }
+    rt_runtime_unvisit(rt);
 }
 
 static void pass_message(struct skua_task *from, struct skua_task *to)

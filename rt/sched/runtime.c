@@ -20,44 +20,11 @@
 #include "sched/signal.h"
 #include "sched/spawn.h"
 
-enum { RUNTIMES_MAX = 1024 };
-
-static struct rt_lock                table_lock = RT_LOCK_INIT(RT_RANK_GROUP);
-static RT_ATOMIC(struct rt_runtime *) table[RUNTIMES_MAX]; /* by id; entry 0 stays empty */
-static unsigned                      next_id = 1;          /* under table_lock */
-
 void (*rt_report_leftovers)(struct rt_runtime *rt);
-
-struct rt_runtime *rt_runtime_by_id(uint16_t id)
-{
-    return rt_load_acquire(&table[id % RUNTIMES_MAX]); /* pairs: TABLE <- enter_table */
-}
-
-/* Numbers are used round about, so that a stale one names nobody for a long time. */
-static int enter_table(struct rt_runtime *rt)
-{
-    int r = -EAGAIN;
-    rt_lock(&table_lock);
-    for (unsigned i = 0; r < 0 && i < RUNTIMES_MAX; i++) {
-        unsigned id = next_id++ % RUNTIMES_MAX;
-        if (id == 0 || rt_load_relaxed(&table[id])) /* relaxed: under the lock */
-            continue;
-        rt->id = (uint16_t)id;
-        rt_store_release(&table[id], rt); /* pairs: TABLE -> rt_runtime_by_id */
-        r = 0;
-    }
-    rt_unlock(&table_lock);
-    return r;
-}
-
-static void leave_table(struct rt_runtime *rt)
-{
-    rt_store_release(&table[rt->id], NULL); /* pairs: TABLE -> rt_runtime_by_id */
-}
 
 /* --- workers --- */
 
-static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned index, uint64_t seed)
+static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned index)
 {
     w->rt = rt;
     w->index = index;
@@ -66,18 +33,22 @@ static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned inde
         return r;
     rt_timers_init(&w->timers, &rt->time);
     rt_pace_init(w);
-    if (seed)
-        rt_chooser_init_seed(&w->chooser, seed, index);
+    if (rt->seed)
+        rt_chooser_init_seed(&w->chooser, rt->seed, index);
     else
         rt_chooser_init(&w->chooser, index);
     rt_group_init(&w->free_group, w);
     w->free_group.is_free = true;
+    w->step_home = index < rt->n ? &w->free_group : rt->workers[index % rt->n]->step_home;
+    rt_store_relaxed(&w->duty, RT_DUTY_ON); /* relaxed: nobody knows it yet */
     return 0;
 }
 
-/* Callbacks that never had their turn. */
+/* Callbacks and cancels that never had their turn. */
 static void drop_item(uintptr_t item)
 {
+    if (rt_item_tag(item) == RT_TAG_CANCEL)
+        rt_task_unref(NULL, rt_container_of(rt_item_link(item), struct skua_task, cancel_link));
     if (rt_item_tag(item) != RT_TAG_STEP)
         return;
     struct rt_step *step = rt_container_of(rt_item_link(item), struct rt_step, link);
@@ -137,28 +108,41 @@ static int thread_begin(struct rt_worker *w)
         r = rt_stack_altstack_enter();
     if (r < 0)
         return r;
-    w->tid = rt_sys_gettid();
+    rt_store_relaxed(&w->tid, rt_sys_gettid()); /* relaxed: for the watch's report */
     rt_sys_signals_avoid(true);
     rt_self_set(w);
     return 0;
 }
 
-static void thread_end(void)
+static void thread_end(struct rt_worker *w)
 {
+    rt_store_relaxed(&w->tid, 0); /* relaxed: for the watch's report */
     rt_self_set(NULL);
     rt_sys_signals_avoid(false);
     rt_stack_altstack_leave();
 }
 
+static bool must_leave(struct rt_worker *w)
+{
+    uint32_t order = rt_load_acquire(&w->leave_asked); /* pairs: LEAVE <- rt_worker_ask_leave */
+    return order == RT_ORDER_LEAVE || order == RT_ORDER_LEFT;
+}
+
+int rt_worker_thread(struct rt_worker *w)
+{
+    int r = thread_begin(w);
+    while (r == 0 && !must_leave(w))
+        r = rt_worker_run(w);
+    thread_end(w);
+    return r;
+}
+
 static void *worker_main(void *arg)
 {
     struct rt_worker *w = arg;
-    int               r = thread_begin(w);
-    while (r == 0 && !rt_load_acquire(&w->leave_asked)) /* pairs: LEAVE <- stop_workers */
-        r = rt_worker_run(w);
+    int               r = rt_worker_thread(w);
     if (r < 0)
         rt_warn("worker %u cannot run: %s", w->index, strerror(-r));
-    thread_end();
     return NULL;
 }
 
@@ -167,7 +151,10 @@ static int start_workers(struct rt_runtime *rt)
     for (unsigned i = 1; i < rt->n; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "skua-%u", i);
-        int r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i], name);
+        int r = rt_suspend_prepare(rt->workers[i]); /* so that its loop has a stack to run on */
+        if (r == 0)
+            r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i],
+                                     name);
         if (r < 0)
             return r;
         rt->started = i;
@@ -175,22 +162,34 @@ static int start_workers(struct rt_runtime *rt)
     return 0;
 }
 
-static void ask_leave(struct rt_worker *w)
+void rt_worker_ask_leave(struct rt_worker *w)
 {
-    rt_store_release(&w->leave_asked, 1); /* pairs: LEAVE -> worker_main */
+    rt_store_release(&w->leave_asked, RT_ORDER_LEAVE); /* pairs: LEAVE -> must_leave */
     rt_poller_ring(&w->poller);
 }
 
 static void stop_workers(struct rt_runtime *rt)
 {
     for (unsigned i = 1; i <= rt->started; i++)
-        ask_leave(rt->workers[i]);
+        rt_worker_ask_leave(rt->workers[i]);
     for (unsigned i = 1; i <= rt->started; i++)
         SKUA_IGNORE(rt_sys_thread_join(rt->workers[i]->thread));
     rt->started = 0;
+    rt_spare_stop_all(rt);
 }
 
 /* --- options --- */
+
+static unsigned spare_count(struct rt_runtime *rt, const struct skua_run_opts *o)
+{
+    unsigned room = RT_WORKERS_MAX - rt->n;
+    int64_t  n = o->spare_threads ? o->spare_threads
+                                  : rt_env_int("SKUA_SPARE_THREADS", -1, RT_WORKERS_MAX, 0);
+    if (n < 0 || rt->n == 1 || !rt->steal)
+        return 0;
+    n = n == 0 ? rt->n : n;
+    return n < room ? (unsigned)n : room;
+}
 
 static int64_t worker_count(const struct skua_run_opts *o)
 {
@@ -199,16 +198,16 @@ static int64_t worker_count(const struct skua_run_opts *o)
     return rt_env_int("SKUA_WORKERS", 1, RT_WORKERS_MAX, rt_cpu_count(""));
 }
 
-static int check_options(const struct skua_run_opts *o)
+int rt_run_opts_check(const struct skua_run_opts *o)
 {
     if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX ||
         o->blocking_threads < 0)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
-    if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
+    if (rt_lane_plan_check(o->lanes) < 0)
         return -EINVAL;
-    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
+    if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
         return -EINVAL;
     return o->simulate ? -ENOTSUP : 0;
 }
@@ -219,9 +218,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
     rt->steal = !(steal && strcmp(steal, "off") == 0);
     rt->debug = o->debug || rt_env_bool("SKUA_DEBUG", false);
     rt->shutdown_timeout = o->shutdown_timeout;
-    rt->blocking_threads = o->blocking_threads
-                               ? o->blocking_threads
-                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
+    rt_lane_plan_init(&rt->lanes, o->blocking_threads, o->lanes);
     rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size)
                                               : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;
@@ -235,30 +232,38 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
 
 static void free_workers(struct rt_runtime *rt)
 {
-    for (unsigned i = 0; i < rt->n && rt->workers && rt->workers[i]; i++) {
+    for (unsigned i = 0; rt->workers && i < rt->n + rt->rescue.spares_max && rt->workers[i]; i++) {
         worker_fini(rt->workers[i]);
         rt_free(rt->workers[i]);
     }
     rt_free(rt->workers);
 }
 
-static int make_workers(struct rt_runtime *rt, uint64_t seed)
+int rt_worker_new(struct rt_runtime *rt, unsigned index, struct rt_worker **ret_w)
 {
-    rt->workers = rt_calloc(rt->n, sizeof *rt->workers);
+    struct rt_worker *w = rt_aligned(RT_CACHE_LINE, sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    memset(w, 0, sizeof *w);
+    int r = worker_init(rt, w, index);
+    if (r < 0)
+        rt_free(w);
+    else
+        *ret_w = w;
+    return r;
+}
+
+static int make_workers(struct rt_runtime *rt)
+{
+    rt->workers = rt_calloc(rt->n + rt->rescue.spares_max, sizeof *rt->workers);
     if (!rt->workers)
         return -ENOMEM;
     for (unsigned i = 0; i < rt->n; i++) {
-        struct rt_worker *w = rt_aligned(RT_CACHE_LINE, sizeof *w);
-        if (!w)
-            return -ENOMEM;
-        memset(w, 0, sizeof *w);
-        int r = worker_init(rt, w, i, seed);
-        if (r < 0) {
-            rt_free(w);
+        int r = rt_worker_new(rt, i, &rt->workers[i]);
+        if (r < 0)
             return r;
-        }
-        rt->workers[i] = w;
     }
+    rt_init(&rt->crew, rt->n);
     return 0;
 }
 
@@ -266,7 +271,7 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
 {
     static const struct skua_run_opts none = { .size = sizeof none };
     const struct skua_run_opts       *o = opts ? opts : &none;
-    int                               r = check_options(o);
+    int                               r = rt_run_opts_check(o);
     if (r < 0)
         return r;
     struct rt_runtime *rt = rt_aligned(RT_CACHE_LINE, sizeof *rt);
@@ -277,9 +282,12 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
     rt_inject_init(&rt->inject);
     set_options(rt, o);
     rt->n = (unsigned)worker_count(o);
-    if ((r = enter_table(rt)) < 0)
+    rt->rescue.spares_max = spare_count(rt, o);
+    rt->seed = o->seed;
+    rt->owner = rt_sys_gettid();
+    if ((r = rt_table_enter(rt)) < 0)
         goto undo_rt;
-    if ((r = make_workers(rt, o->seed)) < 0)
+    if ((r = make_workers(rt)) < 0)
         goto undo_workers;
     r = -ENOMEM;
     if (!(rt->main_group = rt_group_new(rt->workers[0], NULL)))
@@ -294,6 +302,7 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
     *ret_rt = rt;
     return 0;
 undo_threads:
+    rt_watch_halt(rt);
     stop_workers(rt);
     rt_watch_stop(rt);
 undo_group:
@@ -301,7 +310,7 @@ undo_group:
     rt_group_free(rt->main_group);
 undo_workers:
     free_workers(rt);
-    leave_table(rt);
+    rt_table_leave(rt);
 undo_rt:
     rt_free(rt);
     return r;
@@ -317,7 +326,7 @@ int rt_runtime_enter(struct rt_runtime *rt)
     r = rt_worker_run(w);
     rt->main_group->running = false;
     (void)rt_xchg_sc(&w->leave_asked, 0); /* later askers are seen by the next run of the loop */
-    thread_end();
+    thread_end(w);
     return r;
 }
 
@@ -332,7 +341,8 @@ static uint64_t total_spawned(struct rt_runtime *rt)
 {
     /* pairs: CHANGE <- rt_runtime_note_change */
     uint64_t n = rt_load_acquire(&rt->foreign_spawned);
-    for (unsigned i = 0; i < rt->n; i++)
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++)
         n += RT_STAT_GET(&rt->workers[i]->spawned);
     return n;
 }
@@ -341,7 +351,8 @@ static uint64_t total_spawned(struct rt_runtime *rt)
 uint64_t rt_runtime_alive(struct rt_runtime *rt)
 {
     uint64_t ended = 0;
-    for (unsigned i = 0; i < rt->n; i++)
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++)
         ended += RT_STAT_GET(&rt->workers[i]->finished);
     return total_spawned(rt) - ended;
 }
@@ -353,7 +364,7 @@ void rt_runtime_note_change(struct rt_runtime *rt)
     (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
     /* relaxed: see cancel_all */
     if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot))
-        ask_leave(rt->workers[0]);
+        rt_worker_ask_leave(rt->workers[0]);
 }
 
 static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
@@ -450,15 +461,9 @@ int rt_runtime_drain(struct rt_runtime *rt)
  * with a crash. */
 static void bury_loop(struct skua_group *g)
 {
-    enum { KEEP = 64 };
-    static struct skua_group *grave[KEEP];
-    static unsigned           at;
+    static struct rt_grave grave;
     rt_store_release(&g->closed, 1); /* pairs: PHASE -> rt_group_visit */
-    rt_lock(&table_lock);
-    struct skua_group *oldest = grave[at % KEEP];
-    grave[at++ % KEEP] = g;
-    rt_unlock(&table_lock);
-    rt_free(oldest);
+    rt_bury(&grave, g);
 }
 
 bool rt_group_visit(struct skua_group *g)
@@ -508,6 +513,33 @@ static void abandon_task(struct skua_task *t, uint64_t word)
     rt_ready_batch(&out); /* to queues that are emptied next */
 }
 
+static bool waits_here(struct rt_waiter *waiter, void *arg)
+{
+    const struct rt_runtime *rt = arg;
+    return waiter->fire && waiter->name == rt->id;
+}
+
+/* A task of another runtime, which may live long: what was registered on it here is fired, into
+ * queues that are emptied next. */
+static void withdraw(struct rt_runtime *rt, struct skua_task *t)
+{
+    struct rt_fifo    out = { 0 };
+    struct rt_waiter *waiter;
+    while (rt->abroad && (waiter = rt_waiter_take(t, waits_here, rt)) != NULL)
+        waiter->fire(waiter, t, &out);
+    rt_ready_batch(&out);
+}
+
+/* Somebody else may be in the middle of ending it, and about to post to the queues of this
+ * runtime: that is waited for. It never takes long. */
+static bool is_ending(struct rt_runtime *rt, struct skua_task *t)
+{
+    uint64_t word = rt_st_load(&t->state);
+    /* relaxed: another object by now has another state word */
+    return (word & RT_ST_DONE) && (word & (RT_ST_LOCK | RT_ST_WAITERS)) && rt_st_refs(word) > 0 &&
+           (rt->abroad || rt_load_relaxed(&t->runtime) == rt->id);
+}
+
 /* What is still open would reach into the runtime later: it ends with -ESHUTDOWN, which plain
  * threads that wait for it get to know. */
 static void abandon_open(struct rt_runtime *rt)
@@ -515,16 +547,30 @@ static void abandon_open(struct rt_runtime *rt)
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
+        while (t && is_ending(rt, t))
+            SKUA_IGNORE(rt_sys_sched_yield());
         if (!t || !rt_st_try_retain_pending(&t->state))
             continue;
         bool     ours = rt_load_relaxed(&t->runtime) == rt->id; /* relaxed: fixed while retained */
         uint64_t word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
-        if (ours && rt_task_is_future(t))
+        if (!ours)
+            withdraw(rt, t);
+        else if (rt_task_is_future(t))
             (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
-        else if (ours)
+        else
             abandon_task(t, word);
         rt_task_unref(NULL, t);
     }
+}
+
+bool rt_waiter_add_here(struct rt_worker *w, struct skua_task *t, struct rt_waiter *waiter)
+{
+    /* relaxed: fixed while the caller has a handle; a mark that stays */
+    if (RT_UNLIKELY(rt_load_relaxed(&t->runtime) != w->rt->id)) {
+        waiter->name = w->rt->id;
+        rt_store_relaxed(&w->rt->abroad, 1);
+    }
+    return rt_waiter_add(t, waiter);
 }
 
 void rt_runtime_free(struct rt_runtime *rt)
@@ -532,8 +578,10 @@ void rt_runtime_free(struct rt_runtime *rt)
     if (rt->pool_stop)
         rt->pool_stop(rt);
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
+    rt_watch_halt(rt); /* it starts no spare any more */
     stop_workers(rt);
     close_groups(rt);
+    rt_table_leave(rt);
     while (rt_load_acquire(&rt->wakers) > 0) /* pairs: WAKERS <- rt_post_pinned */
         SKUA_IGNORE(rt_sys_sched_yield());
     rt_watch_stop(rt);
@@ -543,9 +591,10 @@ void rt_runtime_free(struct rt_runtime *rt)
     abandon_open(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
+    rt_stacks_tend_now();
     if (rt->signal_handlers_free)
         rt->signal_handlers_free(rt);
     free_groups(rt);
-    leave_table(rt);
+    rt_inject_fini(&rt->inject); /* what was abandoned may lie there */
     rt_free(rt);
 }

@@ -11,10 +11,11 @@
  * NULL: no memory. */
 struct skua_task *rt_future_new(struct rt_runtime *rt, struct rt_worker *w);
 
-/* A fresh task in group g (NULL: free) of the runtime, queued. Two references: the runtime's and
- * the caller's. NULL and *ret_err. */
-struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn fn, void *arg,
-                           const struct skua_spawn_opts *opts, int *ret_err);
+/* A fresh task in group g (NULL: free) of the runtime, queued. w: the caller's worker or NULL. Two
+ * references: the runtime's and the caller's. NULL and *ret_err. */
+struct skua_task *rt_spawn(struct rt_worker *w, struct rt_runtime *rt, struct skua_group *g,
+                           skua_fn fn, void *arg, const struct skua_spawn_opts *opts,
+                           int *ret_err);
 
 /* A connection handler: as rt_spawn of a free task, queued on a certain worker; one reference, the
  * runtime's, unless `keep`. NULL: no memory. */

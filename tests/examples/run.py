@@ -224,6 +224,8 @@ def shutdown(signo):
 CASES = {
     "hello": run_plain,
     "event_loop": run_plain,
+    "context": run_plain,
+    "runner": run_plain,
     "create_task": run_plain,
     "future": run_plain,
     "gather": run_plain,
@@ -232,6 +234,7 @@ CASES = {
     "taskgroup": run_plain,
     "map": run_plain,
     "to_thread": run_plain,
+    "lanes": run_plain,
     "fetch_sync": fetch("fetch_sync"),
     "fetch_async": fetch("fetch_async"),
     "fetch_async_order": fetch("fetch_async", "/delay/1.5", "/delay/0.5", "/plaintext"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * taskgroup_soup: trees of task groups and maps, their children in the parent's group, in other
- * pinned groups and free; leaves fail, bodies fail, groups are closed, roots are cancelled and given
+ * pinned groups and free; leaves and bodies fail, groups are closed, roots are cancelled and given
  * limits. When a join or a map returns, nothing that it started still runs; every argument is used
  * up once; a group leaves no cancel behind on its parent.
  */
@@ -258,8 +258,6 @@ static void taskgroup_soup_round(struct stress_run *run, uint64_t seed)
                  refused);
 }
 
-const struct stress_case stress_taskgroup_soup = {
-    "taskgroup_soup",
-    "trees of task groups and maps that fail, are closed, cancelled and limited at random",
-    taskgroup_soup_round,
-};
+STRESS_CASE(460, "taskgroup_soup",
+            "trees of task groups and maps that fail, are closed, cancelled and limited at random",
+            taskgroup_soup_round);
