@@ -14,6 +14,7 @@
 #include <skua/group.h>  /* gather, wait, timeouts, pinned groups */
 #include <skua/loop.h>   /* the loop: callbacks, timers, other threads */
 #include <skua/thread.h> /* blocking work */
+#include <skua/fork.h>   /* fork-join, parallel loops */
 #include <skua/net.h>    /* sockets and servers */
 #include <skua/signal.h> /* Unix signals */
 #include <skua/obs.h>    /* counters */

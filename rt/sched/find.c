@@ -2,6 +2,7 @@
 /* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack
  * only. */
 #include "base/spin.h"
+#include "sched/fork.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -49,6 +50,8 @@ static struct skua_task *steal_round(struct rt_worker *w)
     for (unsigned i = 0; i < rt->n; i++) {
         struct rt_worker *victim = rt->workers[(start + i) % rt->n];
         struct skua_task *t = victim == w ? NULL : steal_from(w, victim, rt_share_at(victim));
+        if (!t && victim != w)
+            t = rt_fork_steal(w, victim);
         if (t)
             return t;
     }
@@ -79,7 +82,8 @@ bool rt_work_visible(struct rt_runtime *rt)
     if (rt_inject_length(&rt->inject) > 0)
         return true;
     for (unsigned i = 0; rt->steal && i < rt->n; i++)
-        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]))
+        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]) ||
+            rt_jobs_worth_a_look(&rt->workers[i]->jobs))
             return true;
     return false;
 }
