@@ -20,6 +20,7 @@
 static const struct stress_case *const cases[] = {
     &stress_spawn_tree,  &stress_wake_storm, &stress_park_cycles,
     &stress_cancel_soup, &stress_timers,     &stress_fd_churn,
+    &stress_fork_join,
 };
 enum { CASE_COUNT = sizeof cases / sizeof cases[0], VIOLATIONS_SHOWN = 10 };
 

@@ -27,6 +27,7 @@ extern const struct stress_case stress_park_cycles;
 extern const struct stress_case stress_cancel_soup;
 extern const struct stress_case stress_timers;
 extern const struct stress_case stress_fd_churn;
+extern const struct stress_case stress_fork_join;
 
 struct stress_run {
     const struct stress_case *c;
