@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "base/spin.h"
 #include "sched/cancel.h"
 #include "sched/finish.h"
@@ -86,23 +87,45 @@ static void embody(struct rt_worker *w, struct skua_task *t, struct rt_fork *job
     rt_task_begin(w, t);
 }
 
+static void give_away(struct rt_worker *w, struct rt_fork *job)
+{
+    struct skua_task *t = rt_task_prepare(w);
+    if (!t) {
+        rt_store_relaxed(&job->word, RT_FORK_KEPT); /* relaxed: its own task's */
+        return;
+    }
+    embody(w, t, job);
+    rt_ready_child(w, t);
+}
+
+/* Tasks on the stack that executes: the running one, and those that called it in place. */
+static bool is_of_this_stack(struct rt_worker *w, const void *owner)
+{
+    bool is_owner = owner == w->cur;
+    for (struct rt_inline *f = w->stack->inl; f && !is_owner; f = f->up)
+        is_owner = owner == f->parent;
+    return w->cur && is_owner;
+}
+
+/* Everything in the deque, oldest first. A job whose task ended without joining it lies in a frame
+ * that is gone (its memory is not: stacks are never unmapped); it is dropped. */
 void rt_fork_give_away(struct rt_worker *w)
 {
     struct rt_jobs *j = &w->jobs;
     int64_t         n = rt_jobs_private(j);
+    unsigned        forgotten = 0;
     uintptr_t       x;
     if (n > 0)
         rt_jobs_share(j, n, false);
     while ((x = rt_jobs_oldest(j)) != 0) {
-        struct rt_fork    *job = (struct rt_fork *)x;
-        struct skua_task *t = rt_task_prepare(w);
-        if (!t) {
-            rt_store_relaxed(&job->word, RT_FORK_KEPT); /* relaxed: its own task's */
-            continue;
-        }
-        embody(w, t, job);
-        rt_ready_child(w, t);
+        struct rt_fork *job = (struct rt_fork *)x;
+        if (RT_LIKELY(is_of_this_stack(w, job->owner)))
+            give_away(w, job);
+        else
+            forgotten++;
     }
+    if (RT_UNLIKELY(forgotten && w->rt->debug))
+        rt_log("%u forked jobs of a task that has ended were never joined: dropped", forgotten);
 }
 
 struct skua_task *rt_fork_steal(struct rt_worker *w, struct rt_worker *victim)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: private and shared entries, one order, a fixed size; under theft every entry comes out once.
+/* Goal: private and shared entries, one order, a fixed size; under theft each comes out once.
  * Method: the owner's moves alone, then thieves on threads that mark what they got. */
 #include "scale.h"
 #include "t.h"

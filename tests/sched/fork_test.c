@@ -5,11 +5,14 @@
 #include "scale.h"
 #include "t.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/sys.h"
 #include "sched/fork.h"
 #include "sched/runtime.h"
+#include "sched/spawn.h"
 
 static RT_ATOMIC(int) flag;
 static RT_ATOMIC(int) job_worker; /* index + 1 of the worker that ran the job */
@@ -266,6 +269,111 @@ static void test_fork_a_refused_job_is_called_at_its_join(void **state)
     t_run(refuse, NULL, .workers = 1);
 }
 
+/* --- no memory --- */
+
+static void fail_memory(void)
+{
+    rt_fault_arm_from(RT_SYS_MMAP, 1, ENOMEM);
+    rt_fault_arm_from(RT_SYS_MADVISE, 1, ENOMEM);
+    rt_fault_arm_from(RT_SYS_MPROTECT, 1, ENOMEM);
+}
+
+static void *join_without_stacks(void *arg)
+{
+    struct rt_worker *w = rt_self();
+    struct rt_stack  *s, *held = NULL;
+    skua_job          jobs[3];
+    int               err;
+    for (int i = 0; i < 3; i++)
+        skua_fork(&jobs[i], same, T_PTR(i));
+    rt_fork_give_away(w);
+    fail_memory();
+    while ((s = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err)) != NULL) {
+        s->next = held;
+        held = s;
+    }
+    for (int i = 0; i < 3; i++)
+        T_EXPECT(skua_fork_join(&jobs[i]) == T_PTR(i));
+    rt_fault_reset();
+    while ((s = held) != NULL) {
+        held = s->next;
+        rt_stack_put(&w->stacks, s);
+    }
+    return arg;
+}
+
+static void test_fork_a_join_without_stacks_lends_its_own(void **state)
+{
+    t_run(join_without_stacks, NULL, .workers = 1);
+    t_run(join_without_stacks, NULL, .workers = 1, .free_main = true);
+}
+
+static void *give_away_without_tasks(void *arg)
+{
+    struct rt_worker *w = rt_self();
+    struct skua_task *t, *held = NULL;
+    skua_job          job;
+    fail_memory();
+    while ((t = rt_task_prepare(w)) != NULL) {
+        t->value = held;
+        held = t;
+    }
+    skua_fork(&job, same, T_PTR(6));
+    rt_fork_give_away(w);
+    T_EXPECT(rt_fork_look((struct rt_fork *)&job) == RT_FORK_KEPT);
+    rt_fault_reset();
+    while ((t = held) != NULL) {
+        held = t->value;
+        rt_task_free(&w->slab, t);
+    }
+    T_EXPECT(skua_fork_join(&job) == T_PTR(6));
+    return arg;
+}
+
+static void test_fork_without_task_objects_jobs_are_kept(void **state)
+{
+    t_run(give_away_without_tasks, NULL, .workers = 1);
+}
+
+/* --- forgotten joins --- */
+
+static void *forget(void *arg)
+{
+    skua_job job[2];
+    skua_fork(&job[0], same, NULL);
+    skua_fork(&job[1], same, NULL);
+    return arg;
+}
+
+static void *forget_and_go_on(void *arg)
+{
+    skua_job job;
+    skua_fork(&job, same, T_PTR(2));
+    T_EXPECT_INT(skua_join(skua_go(forget, NULL), NULL), 0);
+    skua_yield();
+    T_EXPECT(skua_fork_join(&job) == T_PTR(2));
+    T_EXPECT_INT(skua_join(skua_go(forget, NULL), NULL), 0);
+    T_EXPECT_INT(skua_sleep(1.0), 0);
+    T_EXPECT(!rt_jobs_any(&rt_self()->jobs));
+    return arg;
+}
+
+static int scenario_forgotten(void)
+{
+    skua_run(forget_and_go_on, NULL, .workers = 1, .virtual_time = true, .debug = true);
+    return t_failures();
+}
+
+static const struct t_scenario scenarios[] = { { "forgotten", scenario_forgotten }, { 0 } };
+
+static void test_fork_a_forgotten_join_is_reported(void **state)
+{
+    struct t_child child;
+    t_child_run("forgotten", &child);
+    assert_true(t_child_exited(&child, 0));
+    assert_non_null(strstr(child.text, "2 forked jobs of a task that has ended"));
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_fork_wakes_a_sleeper),
     T_TEST(test_fork_churn_wakes_seldom),
@@ -274,5 +382,8 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_fork_stolen_jobs_are_tasks),
     T_TEST(test_fork_stolen_job_has_the_stack_of_its_forker),
     T_TEST(test_fork_a_refused_job_is_called_at_its_join),
+    T_TEST(test_fork_a_join_without_stacks_lends_its_own),
+    T_TEST(test_fork_without_task_objects_jobs_are_kept),
+    T_TEST(test_fork_a_forgotten_join_is_reported),
 };
-T_MAIN(tests, NULL)
+T_MAIN(tests, scenarios)
