@@ -5,7 +5,7 @@
 #include <skua.h>
 #include <stddef.h>
 
-enum { FIGURES_MAX = 2, WORKERS_SHOWN_MAX = 64, PATTERNS_MAX = 32 };
+enum { FIGURES_MAX = 4, WORKERS_SHOWN_MAX = 64, PATTERNS_MAX = 32 };
 
 struct bench_config {
     const char *pattern[PATTERNS_MAX];
@@ -15,6 +15,7 @@ struct bench_config {
     double seconds; /* one measurement */
     const char *json;
     const char *svg;
+    const char *peers; /* directory */
     bool wrk;
     bool quiet;
     bool list;
@@ -34,6 +35,7 @@ struct bench_worker {
 /* One measurement: filled in by a child process in memory shared with the parent. */
 struct bench_sample {
     bool is_good;
+    bool is_absent; /* a peer that has no such measurement: no failure */
     struct bench_value value[FIGURES_MAX];
     double rss_mb;  /* peak of the measured process */
     double steal_s; /* of the host, in the window, all CPUs */
@@ -47,21 +49,62 @@ struct bench_sample {
 struct bench_figure {
     const char *name; /* NULL: the row has fewer */
     const char *about;
+    const char *unit; /* NULL: that of the row */
 };
+
+struct bench_peer;
 
 struct bench_row {
     struct bench_figure figure[FIGURES_MAX];
     const char *unit;
-    bool is_higher_better;
-    bool is_http; /* drives the example server, in a process of its own */
+    bool is_higher_better; /* all figures of the row */
+    bool is_once;          /* long: one pair, whatever --pairs says */
     bool is_free_main;
-    /* Runs in the main task of a fresh runtime and fills in s->value[]. */
+    double limit_s; /* a measurement that takes longer has hung; 0: 60 */
+    /* NULL: it can run everywhere. False: it cannot here, and why. */
+    bool (*can_run)(char *why, size_t n);
+    /* Runs in the main task of a fresh runtime in a process of its own; fills in s->value[]. */
     void (*body)(const struct bench_config *config, struct bench_sample *s);
+    /* Instead of `body`: starts its own processes; sets s->is_good when all went well. `peer`:
+     * measure that program instead of skua; NULL: skua. */
+    void (*drive)(const struct bench_config *config, const struct bench_row *row,
+                  const struct bench_peer *peer, int workers, struct bench_sample *s);
     const char *target; /* of an HTTP row */
 };
 
-extern const struct bench_row bench_rows[];
-extern const int bench_row_count;
+/*
+ * A file of rows ends with one line of its own and is known to skua-bench by being compiled:
+ *
+ *     static const struct bench_row rows[] = {{.figure = {{"name", "about"}}, ...}};
+ *     BENCH_ROWS(300, rows);
+ *
+ * The first argument places the rows in the table: lower comes first.
+ */
+struct bench_rows {
+    int place;
+    int count;
+    const struct bench_row *row;
+    struct bench_rows *next;
+};
+
+#define BENCH_ROWS(place_, rows_)                                                                  \
+    __attribute__((constructor)) static void bench_rows_of_file(void)                              \
+    {                                                                                              \
+        static struct bench_rows list = {(place_), sizeof(rows_) / sizeof((rows_)[0]), (rows_),    \
+                                         NULL};                                                    \
+        bench_rows_add(&list);                                                                     \
+    }                                                                                              \
+    _Static_assert(1, "for the semicolon")
+
+static inline const char *bench_unit(const struct bench_row *row, const struct bench_figure *figure)
+{
+    return figure->unit != NULL ? figure->unit : row->unit;
+}
+
+void bench_rows_add(struct bench_rows *list);
+
+/* The row of that number in the table, NULL behind the last. */
+const struct bench_row *bench_row_at(int index);
 
 /* A stretch of wall and CPU time of this process. */
 struct bench_clock {
@@ -78,12 +121,8 @@ struct bench_value bench_value_ns(struct bench_clock begin, double ops);
 /* In rows: why no number came out. */
 void bench_fail(struct bench_sample *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* One measurement of a row, in child processes. The result lies in *s. */
-void bench_measure(const struct bench_config *config, const struct bench_row *row, int workers,
-                   struct bench_sample *s);
+/* One measurement of a row, in child processes, of skua or of a peer. The result lies in *s. */
+void bench_measure(const struct bench_config *config, const struct bench_row *row,
+                   const struct bench_peer *peer, int workers, struct bench_sample *s);
 
-/* The example server, beside this program; false (and nothing said) when it is not there. */
-bool bench_http_path(char *path, size_t n);
-void bench_http(const struct bench_config *config, const struct bench_row *row, int workers,
-                struct bench_sample *s);
 #endif

@@ -5,6 +5,7 @@
  */
 #include "measure.h"
 #include "bench.h"
+#include "peer.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -81,7 +82,7 @@ void child_settle(void)
     signal(SIGINT, SIG_DFL);
 }
 
-bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
+int child_status(pid_t pid, double seconds, struct rusage *ret_usage)
 {
     struct rusage usage;
     int status = -1;
@@ -97,10 +98,15 @@ bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
         close(fd);
     while (wait4(pid, &status, 0, &usage) != pid)
         if (kill(pid, 0) < 0)
-            return false;
+            return -1;
     if (ret_usage != NULL)
         *ret_usage = usage;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
+{
+    return child_status(pid, seconds, ret_usage) == 0;
 }
 
 /* CPU time in seconds: of all CPUs, of those busy, taken by the host, and of this program's
@@ -170,15 +176,16 @@ static void measure_runtime(const struct bench_config *config, const struct benc
         _exit(0);
     }
     struct rusage usage = {0};
-    if (pid < 0 || !child_wait(pid, 60 + 20 * config->seconds, &usage)) {
+    double limit = row->limit_s > 0 ? row->limit_s : 60;
+    if (pid < 0 || !child_wait(pid, limit + 20 * config->seconds, &usage)) {
         s->is_good = false;
         bench_fail(s, "the measured process crashed or hung");
     }
     s->rss_mb = (double)usage.ru_maxrss / 1024;
 }
 
-void bench_measure(const struct bench_config *config, const struct bench_row *row, int workers,
-                   struct bench_sample *s)
+void bench_measure(const struct bench_config *config, const struct bench_row *row,
+                   const struct bench_peer *peer, int workers, struct bench_sample *s)
 {
     struct bench_sample *shared = child_share(sizeof *shared);
     *s = (struct bench_sample){0};
@@ -187,8 +194,10 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
         return;
     }
     struct host before = read_host();
-    if (row->is_http)
-        bench_http(config, row, workers, shared);
+    if (row->drive != NULL)
+        row->drive(config, row, peer, workers, shared);
+    else if (peer != NULL)
+        peer_measure(config, row, peer, workers, shared);
     else
         measure_runtime(config, row, workers, shared);
     struct host after = read_host();

@@ -12,9 +12,11 @@
 #include <skua/task.h>   /* spawn, await, cancel, sleep */
 #include <skua/future.h> /* futures and done-callbacks */
 #include <skua/group.h>  /* gather, wait, timeouts, pinned groups */
+#include <skua/taskgroup.h> /* task groups and map */
 #include <skua/loop.h>   /* the loop: callbacks, timers, other threads */
 #include <skua/thread.h> /* blocking work */
 #include <skua/fork.h>   /* fork-join, parallel loops */
+#include <skua/context.h> /* variables of a task, handed down to what it starts */
 #include <skua/net.h>    /* sockets and servers */
 #include <skua/signal.h> /* Unix signals */
 #include <skua/obs.h>    /* counters */

@@ -47,8 +47,8 @@ typedef void *(*skua_combine_fn)(void *left, void *right, void *arg);
  * with its caller is shared between threads, in a pinned group as well.
  *
  * What a task has forked also becomes tasks when it suspends before the join. Outside a task
- * everything is called at its join. The forking task's errno, cancel requests and timeouts do not
- * pass to a job that was taken.
+ * everything is called at its join. A job that was taken has a copy of the context that its task
+ * had at the fork or later; errno, cancel requests and timeouts do not pass to it.
  *
  * job NULL: nothing is forked. fn NULL: the join answers skua_fail(-EINVAL).
  * Never suspends. From: any thread. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "sched/context.h"
 #include "sched/runtime.h"
 
 _Static_assert(sizeof(struct rt_fork) <= sizeof(skua_job), "a job fits into the user's object");
@@ -38,6 +39,7 @@ void skua_fork(skua_job *handle, skua_fn fn, void *arg)
         return;
     job->fn = fn;
     RT_VAR_SET(job->value, arg);
+    job->vars = 0;
     if (RT_UNLIKELY(!fn || !w || !w->cur)) {
         fork_slow(w, job);
         return;
@@ -56,6 +58,14 @@ static void *call(struct rt_fork *job)
 {
     job->owner = NULL;
     return job->fn(RT_VAR_GET(job->value));
+}
+
+/* It was shared, or nearly given away. */
+static void *call_returned(struct rt_fork *job)
+{
+    if (RT_UNLIKELY(job->vars != 0))
+        rt_vars_drop(job->vars);
+    return call(job);
 }
 
 static void *misused(struct rt_worker *w)
@@ -87,11 +97,11 @@ static void *join_slow(struct rt_worker *w, struct rt_fork *job)
     /* relaxed: the task's own write, or a hint */
     if (rt_load_relaxed(&job->word) == RT_FORK_PENDING) {
         if (take_back(w, job))
-            return call(job);
+            return call_returned(job);
         rt_fork_wait(job);
     }
     if (rt_fork_look(job) == RT_FORK_KEPT)
-        return call(job);
+        return call_returned(job);
     job->owner = NULL;
     return RT_VAR_GET(job->value);
 }

@@ -166,7 +166,7 @@ static int wait_for(struct rt_worker *w, struct skua_task *task, uint64_t deadli
     int          r = enter(w, &s, deadline);
     if (r < 0)
         return r;
-    r = rt_await(task);
+    r = rt_await(rt_self(), task);
     if (r == 0)
         r = rt_outcome(task, &result);
     r = leave(&s, r);

@@ -2,14 +2,14 @@
 /* floor 2: fiber. The slab: chunks of two mebibytes, a table of them, caches and the depot behind.
  *
  * Design: the table is filled from below and never changes an entry, so a number is resolved
- * without a lock. Caches touch nothing shared; what they have too much goes to the depot object by
- * object (one compare-and-swap each) and comes back in batches from a reserve list that the lock
- * protects: the reserve is refilled by taking the whole depot at once. New objects are carved under
- * the same lock, only when both are empty.
+ * without a lock. Caches touch nothing shared. What they have too much goes to the depot as a
+ * batch, a chain of objects whose head says how many there are, by one compare-and-swap; it comes
+ * back as a batch from a reserve that the lock protects and that is refilled by taking the whole
+ * depot at once. No object but the head of a batch is touched on the way, cold as they are. New
+ * objects are carved under the same lock, only when both are empty.
  *
- * Rejected: batches linked by a second word of their first object (a freed object keeps all but one
- * word); popping single objects off the depot (a taker could be fooled by an object that left and
- * came back).
+ * Rejected: popping single batches off the depot (a taker could be fooled by an object that left
+ * and came back); moving object by object (a tenth of the cost of a million tasks).
  */
 #include "fiber/slab.h"
 
@@ -27,19 +27,26 @@
 #define CHUNK_TABLE_SIZE  (1u << (RT_SLAB_SLOT_BITS - CHUNK_OBJECT_BITS))
 #define CARVE_BATCH       32u /* new objects per trip: one page of them */
 
-_Static_assert(CHUNK_BYTES == (size_t)2 << 20, "a chunk is one huge page of x86-64");
+_Static_assert(CHUNK_BYTES == (size_t)2 << 20, "a chunk is one huge page");
 _Static_assert(RT_SLAB_SLOT_OFFSET >= sizeof(struct rt_slab_free) &&
                    RT_SLAB_SLOT_OFFSET % sizeof(uint32_t) == 0 &&
                    RT_SLAB_SLOT_OFFSET + sizeof(uint32_t) <= RT_SLAB_OBJECT_BYTES,
                "the number lies in the object and not under the link");
-_Static_assert(sizeof(struct rt_slab_free) == sizeof(struct rt_depot_node), "the same link");
+
+/* In the head of a batch while it is in depot or reserve. */
+struct batch {
+    struct rt_depot_node node;
+    uint64_t count;
+};
+
+_Static_assert(sizeof(struct batch) == RT_SLAB_BATCH_BYTES, "all that a free object has to spare");
 
 static struct {
     RT_ATOMIC(char *) chunk[CHUNK_TABLE_SIZE];
     RT_ATOMIC(uint32_t) carved; /* highest number in use; written under the lock */
     RT_CACHELINE struct rt_depot depot;
     RT_CACHELINE struct rt_lock lock;
-    struct rt_depot_node *reserve; /* taken from the depot; protected by the lock */
+    struct rt_depot_node *reserve; /* batches taken from the depot; protected by the lock */
 } slab = {.lock = RT_LOCK_INIT(RT_RANK_SLAB)};
 
 void *rt_slab_at(uint32_t slot)
@@ -81,7 +88,7 @@ static int map_chunk(int is_first, void **ret_memory)
     return 0;
 }
 
-/* Lock held. */
+/* Lock held. NULL: no memory, or no numbers left. */
 static void *carve_one(void)
 {
     uint32_t slot = rt_load_relaxed(&slab.carved) + 1; /* relaxed: written under the lock only */
@@ -104,8 +111,19 @@ static void *carve_one(void)
     return obj;
 }
 
-/* Lock held. An object that was free, or NULL when there is none. */
-static void *take_one(void)
+static struct batch *batch_of(struct rt_slab_free *head)
+{
+    return (struct batch *)(void *)((char *)head + RT_SLAB_BATCH_OFFSET);
+}
+
+static void push_batch(struct rt_slab_free *head, uint32_t count)
+{
+    batch_of(head)->count = count;
+    rt_depot_push(&slab.depot, &batch_of(head)->node);
+}
+
+/* Lock held. The head of a batch, or NULL when nothing is free. */
+static struct rt_slab_free *take_batch(uint32_t *ret_count)
 {
     struct rt_depot_node *node = slab.reserve;
 
@@ -115,38 +133,91 @@ static void *take_one(void)
         return NULL;
     rt_depot_taken(node);
     slab.reserve = node->next;
-    return node;
+    *ret_count = (uint32_t)((struct batch *)(void *)node)->count;
+    return (struct rt_slab_free *)(void *)((char *)node - RT_SLAB_BATCH_OFFSET);
 }
 
-/* Lock held. Moves objects into the cache until n are there or the source is dry. */
-static void fill(struct rt_slab_cache *c, uint32_t n, void *(*source)(void))
+static void add_one(struct rt_slab_cache *c, struct rt_slab_free *f)
 {
-    while (c->count < n) {
-        struct rt_slab_free *f = source();
+    f->next = c->free;
+    c->free = f;
+    c->count++;
+}
 
-        if (f == NULL)
+/* Lock held. Free objects for an empty cache: about a batch of them. */
+static void refill(struct rt_slab_cache *c)
+{
+    while (c->count < RT_SLAB_BATCH) {
+        uint32_t count;
+        struct rt_slab_free *head = take_batch(&count);
+
+        if (head == NULL)
             break;
-        f->next = c->free;
-        c->free = f;
-        c->count++;
+        if (c->count == 0) {
+            c->free = head;
+            c->count = count;
+        } else if (count == 1) {
+            add_one(c, head); /* plain threads give back one at a time */
+        } else {
+            c->spare = head;
+            c->spare_count = count;
+            break;
+        }
     }
+}
+
+static void carve(struct rt_slab_cache *c, uint32_t n)
+{
+    struct rt_slab_free *f;
+
+    while (n-- > 0 && (f = carve_one()) != NULL)
+        add_one(c, f);
+}
+
+static void use_spare(struct rt_slab_cache *c)
+{
+    c->free = c->spare;
+    c->count = c->spare_count;
+    c->spare = NULL;
+    c->spare_count = 0;
+}
+
+/* What is left of a batch that a plain thread took one object from. Lock held. */
+static void put_rest_back(struct rt_slab_free *head, uint32_t count)
+{
+    batch_of(head)->count = count;
+    batch_of(head)->node.next = slab.reserve;
+    slab.reserve = &batch_of(head)->node;
+}
+
+static void *get_one(void)
+{
+    uint32_t count = 0;
+
+    rt_lock(&slab.lock);
+    struct rt_slab_free *obj = take_batch(&count);
+    if (obj == NULL)
+        obj = carve_one();
+    else if (count > 1)
+        put_rest_back(obj->next, count - 1);
+    rt_unlock(&slab.lock);
+    return obj;
 }
 
 RT_NOINLINE void *rt_slab_get_slow(struct rt_slab_cache *c)
 {
-    struct rt_slab_cache one = {0};
-    uint32_t taken_max = c != NULL ? RT_SLAB_BATCH : 1;
-    uint32_t carved_max = c != NULL ? CARVE_BATCH : 1;
-    struct rt_slab_free *obj;
-
     if (c == NULL)
-        c = &one;
-    rt_lock(&slab.lock);
-    fill(c, taken_max, take_one);
-    if (c->count == 0)
-        fill(c, carved_max, carve_one);
-    rt_unlock(&slab.lock);
-    obj = c->free;
+        return get_one();
+    if (c->spare != NULL) {
+        use_spare(c);
+    } else {
+        rt_lock(&slab.lock);
+        refill(c);
+        if (c->count == 0)
+            carve(c, CARVE_BATCH);
+        rt_unlock(&slab.lock);
+    }
+    struct rt_slab_free *obj = c->free;
     if (obj != NULL) {
         c->free = obj->next;
         c->count--;
@@ -154,28 +225,27 @@ RT_NOINLINE void *rt_slab_get_slow(struct rt_slab_cache *c)
     return obj;
 }
 
-static void give_back(struct rt_slab_cache *c, uint32_t keep)
-{
-    while (c->count > keep) {
-        struct rt_slab_free *f = c->free;
-
-        c->free = f->next;
-        c->count--;
-        rt_depot_push(&slab.depot, (struct rt_depot_node *)(void *)f);
-    }
-}
-
 RT_NOINLINE void rt_slab_put_slow(struct rt_slab_cache *c, void *obj)
 {
     if (c == NULL) {
-        rt_depot_push(&slab.depot, obj);
+        ((struct rt_slab_free *)obj)->next = NULL;
+        push_batch(obj, 1);
         return;
     }
-    give_back(c, RT_SLAB_CACHE_MAX - RT_SLAB_BATCH);
-    rt_slab_put(c, obj);
+    if (c->spare != NULL)
+        push_batch(c->spare, c->spare_count);
+    c->spare = c->free;
+    c->spare_count = c->count;
+    c->free = NULL;
+    c->count = 0;
+    add_one(c, obj);
 }
 
 void rt_slab_cache_flush(struct rt_slab_cache *c)
 {
-    give_back(c, 0);
+    if (c->free != NULL)
+        push_batch(c->free, c->count);
+    if (c->spare != NULL)
+        push_batch(c->spare, c->spare_count);
+    *c = (struct rt_slab_cache){0};
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 2: fiber. Type-stable objects of 128 bytes, numbered, never given back.
  *
- * A freed object keeps all its bytes but the first eight, which link it, so that somebody with a
- * stale number can still read its words and find that they have moved on. The number of an object
- * is written once, when it is carved, and is never written again.
+ * A freed object keeps all its bytes but those that link it (the first eight, and sixteen more in
+ * the middle), so that somebody with a stale number can still read its words and find that they
+ * have moved on. The number of an object is written once, when it is carved, and is never written
+ * again.
  */
 #ifndef RT_FIBER_SLAB_H
 #define RT_FIBER_SLAB_H
@@ -17,21 +18,34 @@
 #define RT_SLAB_SLOT_MAX     ((1u << RT_SLAB_SLOT_BITS) - 1)
 /* Where every object keeps its number as a uint32_t; the type that lives in the slab asserts it. */
 #define RT_SLAB_SLOT_OFFSET 12u
-#define RT_SLAB_CACHE_MAX   512u /* free objects that a cache keeps */
-#define RT_SLAB_BATCH       256u /* and how many move between a cache and the depot at once */
+/* Where a free object that heads a batch keeps what follows; likewise asserted, to be something
+ * that nobody reads who has not got the object. */
+#define RT_SLAB_BATCH_OFFSET 40u
+#define RT_SLAB_BATCH_BYTES  16u
+#define RT_SLAB_BATCH        256u /* objects that move between a cache and the depot at once */
 
 struct rt_slab_free {
     struct rt_slab_free *next;
 };
 
-/* Free objects of one thread; zero-filled is a valid empty cache. Owner only. */
+/* Free objects of one thread: a chain in use and, behind it, a full batch or none. Zero-filled is a
+ * valid empty cache. Owner only. */
 struct rt_slab_cache {
     struct rt_slab_free *free;
+    struct rt_slab_free *spare;
     uint32_t count;
+    uint32_t spare_count;
 };
 
 void *rt_slab_get_slow(struct rt_slab_cache *c);
 void rt_slab_put_slow(struct rt_slab_cache *c, void *obj);
+
+/* Asks for both cache lines of an object that will be used soon; any value will do. */
+static inline void rt_slab_prefetch(const void *obj)
+{
+    __builtin_prefetch(obj, 1);
+    __builtin_prefetch((const void *)((uintptr_t)obj + RT_SLAB_OBJECT_BYTES / 2), 1);
+}
 
 static inline uint32_t rt_slab_slot(const void *obj)
 {
@@ -49,6 +63,7 @@ static inline void *rt_slab_get(struct rt_slab_cache *c, uint32_t *ret_slot)
         obj = c->free;
         c->free = obj->next;
         c->count--;
+        rt_slab_prefetch(c->free); /* the next one is on its way while this one is used */
     } else {
         obj = rt_slab_get_slow(c);
         if (obj == NULL)
@@ -63,7 +78,7 @@ static inline void rt_slab_put(struct rt_slab_cache *c, void *obj)
 {
     struct rt_slab_free *f = obj;
 
-    if (RT_UNLIKELY(c == NULL || c->count >= RT_SLAB_CACHE_MAX)) {
+    if (RT_UNLIKELY(c == NULL || c->count >= RT_SLAB_BATCH)) {
         rt_slab_put_slow(c, obj);
         return;
     }

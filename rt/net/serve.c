@@ -124,11 +124,12 @@ static void free_ended(struct server *s)
 static struct skua_task *spawn_task(struct server *s, struct conn *c)
 {
     static const char where[] = "skua_serve";
-    struct rt_runtime *rt = rt_self()->rt;
+    struct rt_worker *w = rt_self();
+    struct rt_runtime *rt = w->rt;
     struct skua_spawn_opts opts = {.size = sizeof opts, .where = where};
     int err;
     if (s->group)
-        return rt_spawn(rt, s->group, conn_main, c, &opts, &err);
+        return rt_spawn(w, rt, s->group, conn_main, c, &opts, &err);
     return rt_spawn_on(rt->workers[s->next++ % rt->n], conn_main, c, where, true);
 }
 

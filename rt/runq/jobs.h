@@ -46,6 +46,7 @@ struct rt_fork {
     RT_VAR(void *) value;     /* the argument; the result once DONE                          */
     void *owner;              /* the task that forked it and has not joined it; that task's  */
     RT_ATOMIC(uint64_t) word; /* see above; the joining task, and who ends the job           */
+    uintptr_t vars;           /* a context for the task that runs it, while it is shared, or 0 */
 };
 
 struct rt_jobs {
@@ -120,6 +121,13 @@ static inline uintptr_t rt_jobs_newest(struct rt_jobs *j)
 static inline int rt_jobs_hungry(struct rt_jobs *j)
 {
     return rt_load_relaxed(&j->deque.top) >= j->shared; /* relaxed: a hint */
+}
+
+/* Owner: the private entry that is shared next but i, i < rt_jobs_private. */
+static inline uintptr_t rt_jobs_at(struct rt_jobs *j, int64_t i)
+{
+    int64_t b = rt_load_relaxed(&j->deque.bottom); /* relaxed, both: own writes */
+    return rt_load_relaxed(&j->deque.slot[(b + i) & (RT_DEQUE_CAP - 1)]);
 }
 
 /* Owner: share the n oldest private entries, 1 <= n <= rt_jobs_private. told: as

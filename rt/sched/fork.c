@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/spin.h"
 #include "sched/cancel.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -34,6 +35,19 @@ static void tell(struct rt_worker *w)
     rt_ring(rt->workers[index]);
 }
 
+/* The context that the job's task has by now. On that task's thread, so not when it is stolen. */
+static void capture_context(struct rt_fork *job)
+{
+    if (!job->vars)
+        job->vars = rt_vars_copy(rt_task_vars(job->owner));
+}
+
+static void capture_contexts(struct rt_jobs *j, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        capture_context((struct rt_fork *)rt_jobs_at(j, i));
+}
+
 void rt_fork_share(struct rt_worker *w)
 {
     struct rt_jobs *j = &w->jobs;
@@ -48,6 +62,8 @@ void rt_fork_share(struct rt_worker *w)
     }
     bool quiet = j->quiet > 0;
     j->quiet -= quiet;
+    if (RT_UNLIKELY(rt_vars_are_used()))
+        capture_contexts(j, n);
     rt_jobs_share(j, n, !quiet);
     if (!quiet)
         tell(w);
@@ -84,6 +100,9 @@ static void embody(struct rt_worker *w, struct skua_task *t, struct rt_fork *job
     t->value = job;
     t->flags |= RT_TASK_JOB;
     rt_store_relaxed(&t->kind, rt_task_kind(owner)); /* relaxed: not published yet */
+    if (RT_UNLIKELY(job->vars != 0))
+        rt_task_set_vars(t, job->vars);
+    job->vars = 0;
     rt_task_begin(w, t);
 }
 
@@ -94,6 +113,8 @@ static void give_away(struct rt_worker *w, struct rt_fork *job)
         rt_store_relaxed(&job->word, RT_FORK_KEPT); /* relaxed: its own task's */
         return;
     }
+    if (RT_UNLIKELY(rt_vars_are_used()))
+        capture_context(job);
     embody(w, t, job);
     rt_ready_child(w, t);
 }
@@ -152,8 +173,9 @@ struct skua_task *rt_fork_steal(struct rt_worker *w, struct rt_worker *victim)
 static void lend_stack(struct rt_worker *w)
 {
     struct skua_task *t = (struct skua_task *)rt_deque_take(&w->deque);
+    bool              straight;
     if (t && !t->stack && rt_task_kind(t) == w->stack->size_class)
-        (void)rt_run_inline(w, t);
+        (void)rt_run_inline(w, t, &straight);
     else if (t)
         rt_ready_child(w, t);
     SKUA_IGNORE(rt_sys_sched_yield());

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 5: sched. The way out of the local queues: what runs next on this worker. */
+#include "base/mem.h"
 #include "sched/cancel.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
@@ -37,6 +38,7 @@ static struct skua_task *pick_deque(struct rt_worker *w)
     do
         x = rt_deque_oldest(&w->deque);
     while (!x && rt_deque_size(&w->deque) > 0);
+    rt_slab_prefetch((void *)rt_deque_peek(&w->deque));
     return (struct skua_task *)x;
 }
 
@@ -60,6 +62,7 @@ static struct skua_group *item_group(struct rt_worker *w, uintptr_t item)
     case RT_TAG_CANCEL:
         return cancel_group(w, rt_container_of(link, struct skua_task, cancel_link));
     case RT_TAG_STEP:
+    case RT_TAG_NOW:
         break;
     }
     return rt_container_of(link, struct rt_step, link)->home;
@@ -176,6 +179,8 @@ static struct skua_task *pick_group(struct rt_worker *w, bool on_loop)
             if (++w->tick - w->looked >= RT_LOOK_EVERY)
                 return NULL;
             break;
+        case RT_TAG_NOW:
+            break; /* never queued */
         }
     }
     if (g->batch == 0)
@@ -265,6 +270,17 @@ static void take_inbox(struct rt_worker *w)
     }
 }
 
+/* A block at a time, where it fits. */
+static void take_block(struct rt_worker *w)
+{
+    if (rt_deque_count(&w->deque) > RT_DEQUE_CAP - RT_INJECT_BLOCK)
+        return;
+    struct rt_inject_block *block = rt_inject_take_block(&w->rt->inject);
+    for (size_t i = 0; block && i < block->count; i++)
+        rt_ready_child(w, (struct skua_task *)block->entry[i]);
+    rt_free(block);
+}
+
 static void take_injected(struct rt_worker *w)
 {
     uint64_t waiting = rt_inject_length(&w->rt->inject);
@@ -275,6 +291,7 @@ static void take_injected(struct rt_worker *w)
     uint64_t       room = RT_DEQUE_CAP / 2 - (uint64_t)rt_deque_size(&w->deque) / 2;
     (void)rt_inject_take(&w->rt->inject, share < room ? share : room, &batch);
     rt_dispatch(w, &batch);
+    take_block(w);
 }
 
 void rt_look_around(struct rt_worker *w)

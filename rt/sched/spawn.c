@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sched/context.h"
 #include "sched/queues.h"
 
 enum { ID_RANGE = 1024 };
+
+static const struct skua_spawn_opts no_options = { .size = sizeof no_options };
 
 /* Task numbers come in ranges, so that spawning on several workers shares no counter. */
 static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
@@ -22,7 +25,8 @@ static uint32_t new_id(struct rt_runtime *rt, struct rt_worker *w)
     return w->next_id++;
 }
 
-static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind)
+static inline __attribute__((always_inline)) struct skua_task *
+new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind)
 {
     uint32_t          slot;
     struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
@@ -34,7 +38,7 @@ static struct skua_task *new_object(struct rt_runtime *rt, struct rt_worker *w, 
     t->stack = NULL;
     t->group = NULL;
     t->waiters = NULL;
-    rt_store_relaxed(&t->cold, NULL); /* a callback that had the object before wrote over it */
+    rt_store_relaxed(&t->cold, 0); /* a callback that had the object before wrote over it */
     t->where = NULL;
     t->timer.owner = NULL;
     t->timer.hop_queued = 0;
@@ -95,15 +99,21 @@ static int set_cold(struct skua_task *t, const struct skua_spawn_opts *opts)
     return 0;
 }
 
+/* One test for all that most spawns leave out, and for contexts, which most programs never use. */
+static inline bool is_plain(const struct skua_spawn_opts *opts)
+{
+    return ((uintptr_t)opts->name | (uintptr_t)opts->drop | opts->copy | opts->stack_size |
+            opts->eager | rt_vars_are_used()) == 0;
+}
+
 static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
 {
-    t->where = opts->where;
-    if (RT_UNLIKELY(opts->stack_size))
+    if (opts->stack_size)
         /* relaxed: not published yet */
         rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size));
-    if (RT_UNLIKELY(opts->name || opts->drop || opts->copy))
-        return set_cold(t, opts);
-    return 0;
+    if (rt_vars_are_used())
+        rt_context_give(t, opts);
+    return opts->name || opts->drop || opts->copy ? set_cold(t, opts) : 0;
 }
 
 static void count_spawned(struct rt_runtime *rt, struct rt_worker *w)
@@ -133,21 +143,23 @@ static void submit(struct rt_worker *w, struct skua_task *t)
     }
 }
 
-/* The child runs at once; the spawner goes on when it suspends or ends. */
-static void submit_eager(struct rt_worker *w, struct skua_task *t)
+/* The child runs at once; the spawner goes on when it suspends or ends. False: it cannot. */
+static bool submit_eager(struct rt_worker *w, struct skua_task *t)
 {
+    if (!w || !w->cur || t->group != w->cur->group || rt_suspend_prepare(w) < 0)
+        return false;
     struct skua_task *me = w->cur;
     if (t->group)
         t->group->live++;
     me->run.next = (uintptr_t)w->eager_back;
     w->eager_back = me;
     rt_switch_eager(w, t);
+    return true;
 }
 
-struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn fn, void *arg,
-                           const struct skua_spawn_opts *opts, int *ret_err)
+struct skua_task *rt_spawn(struct rt_worker *w, struct rt_runtime *rt, struct skua_group *g,
+                           skua_fn fn, void *arg, const struct skua_spawn_opts *opts, int *ret_err)
 {
-    struct rt_worker *w = rt_self();
     if (RT_UNLIKELY(w && w->rt != rt))
         w = NULL; /* a worker of another runtime is a plain thread here */
     struct skua_task *t = new_object(rt, w, rt->stack_class);
@@ -155,11 +167,15 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
         *ret_err = -ENOMEM;
         return NULL;
     }
+    if (RT_UNLIKELY(!opts))
+        opts = &no_options;
     t->fn = fn;
     t->value = arg;
     t->group = g;
     t->timer.home = g ? (uint16_t)g->worker->index : 0;
-    int r = opts ? set_options(t, opts) : 0;
+    t->where = opts->where;
+    bool is_special = !is_plain(opts);
+    int  r = RT_UNLIKELY(is_special) ? set_options(t, opts) : 0;
     if (RT_UNLIKELY(r < 0)) {
         *ret_err = r;
         rt_task_free(w ? &w->slab : NULL, t);
@@ -167,11 +183,7 @@ struct skua_task *rt_spawn(struct rt_runtime *rt, struct skua_group *g, skua_fn 
     }
     publish(t, 2);
     count_spawned(rt, w);
-    bool eager = opts && opts->eager && w && w->cur && g == w->cur->group &&
-                 rt_suspend_prepare(w) == 0;
-    if (RT_UNLIKELY(eager))
-        submit_eager(w, t);
-    else
+    if (RT_LIKELY(!is_special) || !opts->eager || !submit_eager(w, t))
         submit(w, t);
     return t;
 }
@@ -197,6 +209,8 @@ struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
     t->fn = fn;
     t->value = arg;
     t->where = where;
+    if (RT_UNLIKELY(rt_vars_are_used()))
+        rt_context_give(t, NULL);
     publish(t, keep ? 2 : 1);
     count_spawned(target->rt, w);
     rt_ready_on(target, t);

@@ -12,6 +12,7 @@
 #include "base/spin.h"
 #include "fiber/switch.h"
 #include "sched/cancel.h"
+#include "sched/census.h"
 #include "sched/finish.h"
 #include "sched/fork.h"
 #include "sched/queues.h"
@@ -69,13 +70,20 @@ static void switch_to(struct rt_worker *w, struct rt_stack *to)
 
 /* --- tasks --- */
 
-static void set_current(struct rt_worker *w, struct skua_task *t)
+static void set_none(struct rt_worker *w)
+{
+    w->cur = NULL;
+    w->in_group = NULL;
+    rt_store_relaxed(&w->running_id, 0); /* relaxed: for the watch's report */
+}
+
+static void set_current(struct rt_worker *w, struct skua_task *t, uint32_t budget, uint32_t pushed)
 {
     w->cur = t;
-    w->in_group = t ? t->group : NULL;
-    w->budget = RT_BUDGET;
-    w->pushed = 0;
-    rt_store_relaxed(&w->running_id, t ? t->id : 0); /* relaxed: for the watch's report */
+    w->in_group = t->group;
+    w->budget = budget;
+    w->pushed = pushed;
+    rt_store_relaxed(&w->running_id, t->id); /* relaxed: for the watch's report */
 }
 
 /* From a loop stack, which becomes idle, to the stack of a suspended task. */
@@ -83,7 +91,7 @@ static void resume(struct rt_worker *w, struct skua_task *t)
 {
     struct rt_stack *to = t->stack;
     t->stack = NULL;
-    set_current(w, t);
+    set_current(w, t, RT_BUDGET, 0);
     w->after = RT_AFTER_RECYCLE;
     w->after_obj = w->stack;
     switch_to(w, to);
@@ -99,10 +107,11 @@ static bool may_skip(struct skua_task *t)
     return false;
 }
 
-/* Calls the body of a fresh task on the stack that executes, and finishes the task. */
-static void run_body(struct rt_worker *w, struct skua_task *t)
+/* Calls the body of a fresh task on the stack that executes, and finishes the task. Returns the
+ * worker that executes by then; who is current there is the caller's to say. */
+static struct rt_worker *run_body(struct rt_worker *w, struct skua_task *t)
 {
-    set_current(w, t);
+    set_current(w, t, RT_BUDGET, 0);
     RT_STAT_INC(&w->ran);
     void *result;
     if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) && may_skip(t)) {
@@ -117,7 +126,7 @@ static void run_body(struct rt_worker *w, struct skua_task *t)
     RT_ASSERT(w->cur == t);
     RT_ASSERT(rt_locks_held() == 0);
     rt_finish(w, t, result);
-    set_current(w, NULL);
+    return w;
 }
 
 /* A fresh task on a loop stack. One that asked for another size of stack moves there first. */
@@ -127,7 +136,7 @@ static void enter(struct rt_worker *w, struct skua_task *t)
         int              err = 0;
         struct rt_stack *to = rt_stack_get(&w->stacks, rt_task_kind(t), rt_worker_loop, &err);
         if (!to) {
-            rt_refuse(w, t, err);
+            rt_refuse(w, t, rt_stack_shortage(w->rt, err));
             return;
         }
         w->handoff = t;
@@ -136,7 +145,7 @@ static void enter(struct rt_worker *w, struct skua_task *t)
         switch_to(w, to);
         return;
     }
-    run_body(w, t);
+    set_none(run_body(w, t));
 }
 
 /* The loop goes back to the thread's own stack; its stack is idle from then on. */
@@ -171,7 +180,7 @@ int rt_worker_run(struct rt_worker *w)
     int              err = 0;
     struct rt_stack *to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
     if (!to)
-        return err;
+        return rt_stack_shortage(w->rt, err);
     w->leaving = false;
     w->stack = &w->thread_stack;
     w->after = RT_AFTER_NOTHING;
@@ -188,7 +197,7 @@ int rt_suspend_prepare(struct rt_worker *w)
     int              err = 0;
     struct rt_stack *s = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
     if (!s)
-        return err;
+        return rt_stack_shortage(w->rt, err);
     rt_stack_put(&w->stacks, s);
     return 0;
 }
@@ -222,17 +231,17 @@ void rt_suspend(struct rt_worker *w, enum rt_after after)
     if (next == t) { /* a pinned task that queued itself, or was woken already */
         t->stack = NULL;
         w->after = RT_AFTER_NOTHING;
-        set_current(w, t);
+        set_current(w, t, RT_BUDGET, 0);
         return;
     }
     struct rt_stack *to = NULL;
     if (next && next->stack) {
         to = next->stack;
         next->stack = NULL;
-        set_current(w, next);
+        set_current(w, next, RT_BUDGET, 0);
     } else {
         int err;
-        set_current(w, NULL);
+        set_none(w);
         w->handoff = next;
         to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
         RT_CHECK(to != NULL); /* rt_suspend_prepare saw to it */
@@ -249,13 +258,13 @@ void rt_switch_eager(struct rt_worker *w, struct skua_task *child)
     me->stack = w->stack;
     w->handoff = child;
     w->after = RT_AFTER_NOTHING;
-    set_current(w, NULL);
+    set_none(w);
     struct rt_stack *to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
     RT_CHECK(to != NULL); /* rt_suspend_prepare saw to it */
     switch_to(w, to);
 }
 
-bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight)
 {
     struct skua_task *parent = w->cur;
     struct rt_stack  *stack = w->stack;
@@ -263,14 +272,12 @@ bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
     uint32_t          budget = w->budget;
     uint32_t          pushed = w->pushed;
     stack->inl = &frame;
-    run_body(w, child);
+    w = run_body(w, child);
     stack->inl = frame.up;
-    w = rt_self();
-    set_current(w, parent);
-    w->budget = budget;
-    w->pushed = frame.marked ? 0 : pushed;
+    set_current(w, parent, budget, frame.marked ? 0 : pushed);
+    *ret_straight = !frame.marked;
     if (RT_LIKELY(!frame.marked))
-        return true;
+        return w;
     struct rt_backoff b = RT_BACKOFF_INIT;
     while (!rt_ww_inline_leave(&parent->wait)) {
         rt_backoff_wait(&b);
@@ -278,5 +285,5 @@ bool rt_run_inline(struct rt_worker *w, struct skua_task *child)
             SKUA_IGNORE(rt_sys_sched_yield());
     }
     parent->awaiting = 0;
-    return false;
+    return w;
 }

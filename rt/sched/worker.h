@@ -72,6 +72,7 @@ struct rt_worker {
     struct rt_runtime *rt;
     struct skua_group *in_group;  /* group of the running task or callback; NULL = free         */
     struct skua_group *in_step_group; /* group or free group whose callback runs                */
+    uintptr_t          step_vars; /* context of the callback that runs, see sched/context.h     */
     struct skua_task  *handoff;   /* fresh task for the loop that is switched to                */
     enum rt_after      after;
     void              *after_obj;
@@ -175,8 +176,8 @@ struct rt_inline {
  * prepare. */
 void rt_switch_eager(struct rt_worker *w, struct skua_task *child);
 
-/* Runs a fresh task as a plain call. The caller has taken it out of its queue. True: it never
- * suspended. */
-bool rt_run_inline(struct rt_worker *w, struct skua_task *child);
+/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *ret_straight: it
+ * never suspended. Returns the worker that executes afterwards. */
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight);
 
 #endif

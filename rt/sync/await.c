@@ -20,9 +20,12 @@ enum {
     SHORTCUTS_MAX = 61,        /* calls in a row in a pinned group before the queue is used again */
 };
 
+/* A task that asked for more than the smallest stacks have may need all that its class gives, which
+ * is never left above a caller. */
 static bool stack_allows(struct rt_worker *w, struct skua_task *t)
 {
-    return rt_task_kind(t) == w->stack->size_class &&
+    return rt_task_kind(t) == RT_STACK_CLASS_DEFAULT &&
+           w->stack->size_class == RT_STACK_CLASS_DEFAULT &&
            rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
 }
 
@@ -36,8 +39,8 @@ static bool call_free(struct rt_worker *w, struct skua_task *t)
         rt_ready_child(w, t); /* it has run before, or needs more room */
         return false;
     }
-    (void)rt_run_inline(w, t);
-    rt_spend_budget(rt_self(), false);
+    bool straight;
+    rt_spend_budget(rt_run_inline(w, t, &straight), false);
     return true;
 }
 
@@ -74,8 +77,8 @@ static int try_call(struct rt_worker *w, struct skua_task *t)
         return call_free(w, t) ? 0 : 1;
     if (!call_pinned(w, t))
         return 1;
-    bool straight = rt_run_inline(w, t);
-    w = rt_self();
+    bool straight;
+    w = rt_run_inline(w, t, &straight);
     if (straight && nothing_else(w, me->group, 0))
         return 0;
     return rt_wait_turn(w); /* the end of the child queues its parent like any other waiter */
@@ -119,9 +122,8 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     return late ? rt_delivered(me) : 0;
 }
 
-int rt_await(struct skua_task *t)
+int rt_await(struct rt_worker *w, struct skua_task *t)
 {
-    struct rt_worker *w = rt_self();
     if (rt_task_is_done(t)) {
         if (!w->cur->group)
             rt_spend_budget(w, false);
@@ -151,7 +153,7 @@ int rt_outcome(struct skua_task *t, void **ret_result)
     return skua_failed(t->value);
 }
 
-static int check_awaitable(struct rt_worker *w, struct skua_task *t)
+static inline int check_awaitable(struct rt_worker *w, struct skua_task *t)
 {
     if (!t)
         return -EINVAL;
@@ -162,17 +164,19 @@ static int check_awaitable(struct rt_worker *w, struct skua_task *t)
 
 int skua_await(skua_task *task, void **ret_result)
 {
-    int r = check_awaitable(rt_self(), task);
+    struct rt_worker *w = rt_self();
+    int               r = check_awaitable(w, task);
     if (r == 0)
-        r = rt_await(task);
+        r = rt_await(w, task);
     return r < 0 ? r : rt_outcome(task, ret_result);
 }
 
 int skua_join(skua_task *task, void **ret_result)
 {
-    int r = check_awaitable(rt_self(), task);
+    struct rt_worker *w = rt_self();
+    int               r = check_awaitable(w, task);
     if (r == 0)
-        r = rt_await(task);
+        r = rt_await(w, task);
     if (r == 0)
         r = rt_outcome(task, ret_result);
     skua_release(task);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/mem.h"
 #include "runq/inject.h"
 
 enum { PRODUCERS = 2, TAKERS = 2, EACH = 30000, BATCH = 7 };
@@ -32,6 +33,36 @@ static void test_inject_order_and_length(void **state)
     assert_int_equal(rt_inject_length(&q), 0);
     for (int i = 0; i < 6; i++)
         assert_ptr_equal(rt_item_link(rt_fifo_pop(&out)), &links[0][i]);
+}
+
+static struct rt_inject_block *block_of(uintptr_t first, size_t n)
+{
+    struct rt_inject_block *b = rt_malloc(sizeof *b);
+    T_EXPECT(b != NULL);
+    for (b->count = 0; b->count < n; b->count++)
+        b->entry[b->count] = first + b->count;
+    return b;
+}
+
+static void test_inject_blocks_whole_and_in_order(void **state)
+{
+    struct rt_fifo f = { 0 }, out = { 0 };
+    rt_inject_init(&q);
+    assert_null(rt_inject_take_block(&q));
+    rt_inject_push_block(&q, block_of(100, 3));
+    rt_fifo_push(&f, rt_item(&links[0][0], RT_TAG_TASK));
+    rt_inject_push(&q, &f);
+    rt_inject_push_block(&q, block_of(200, RT_INJECT_BLOCK));
+    assert_int_equal(rt_inject_length(&q), 3 + 1 + RT_INJECT_BLOCK);
+    assert_int_equal(rt_inject_take(&q, 100, &out), 1); /* lists and blocks are apart */
+    struct rt_inject_block *b = rt_inject_take_block(&q);
+    assert_int_equal(b->count, 3);
+    assert_int_equal(b->entry[2], 102);
+    rt_free(b);
+    assert_int_equal(rt_inject_length(&q), RT_INJECT_BLOCK);
+    rt_inject_push_block(&q, block_of(300, 1));
+    rt_inject_fini(&q); /* frees what is left: seen by the leak checker */
+    assert_int_equal(rt_inject_length(&q), 0);
 }
 
 static void *produce(void *arg)
@@ -81,6 +112,7 @@ static void test_inject_threads_each_once_in_order(void **state)
 
 static const struct CMUnitTest tests[] = {
     T_TEST(test_inject_order_and_length),
+    T_TEST(test_inject_blocks_whole_and_in_order),
     T_TEST(test_inject_threads_each_once_in_order),
 };
 T_MAIN(tests, NULL)

@@ -107,7 +107,7 @@ static void *knock(void *arg)
     int             err;
     for (int i = 0; i < KNOCKS; i++) {
         int               before = rt_load_acquire(&knocked);
-        struct skua_task *t = rt_spawn(w->rt, NULL, count_knock, NULL, NULL, &err);
+        struct skua_task *t = rt_spawn(rt_self(), w->rt, NULL, count_knock, NULL, NULL, &err);
         double            deadline = t_wall() + 5;
         skua_release(t);
         while (rt_load_acquire(&knocked) == before && t_wall() < deadline)

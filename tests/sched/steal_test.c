@@ -141,7 +141,7 @@ static void *go_from_thread(void *arg)
     struct rt_runtime *rt = arg;
     int                err;
     for (int i = 0; i < 200; i++) {
-        struct skua_task *t = rt_spawn(rt, NULL, toil, NULL, NULL, &err);
+        struct skua_task *t = rt_spawn(NULL, rt, NULL, toil, NULL, NULL, &err);
         T_EXPECT(t != NULL);
         skua_release(t);
         if (i % 50 == 0)

@@ -236,16 +236,20 @@ static void test_a_handle_used_after_its_release_is_caught(void **state)
 }
 #endif
 
+static skua_task *kept;
+
 static void *unreleased_main(void *arg)
 {
-    skua_task *t = skua_spawn(give_back, NULL, .name = "kept-too-long");
-    T_EXPECT_INT(skua_await(t, NULL), 0);
+    kept = skua_spawn(give_back, NULL, .name = "kept-too-long");
+    T_EXPECT_INT(skua_await(kept, NULL), 0);
     return arg;
 }
 
 static int unreleased_scenario(void)
 {
-    return skua_run(unreleased_main, NULL, .debug = true) == 0 ? 0 : 1;
+    int r = skua_run(unreleased_main, NULL, .debug = true);
+    skua_release(kept); /* reported by now; its name is no leak of this program's */
+    return r == 0 ? 0 : 1;
 }
 
 static void test_debug_lists_handles_never_released(void **state)

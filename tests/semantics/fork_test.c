@@ -241,6 +241,44 @@ static void test_a_job_runs_even_if_its_task_is_cancelled_first(void **state)
     t_check_log("runs");
 }
 
+/* ---- context ---- */
+
+static skua_var user = SKUA_VAR_INIT("user", "nobody");
+
+static void *who(void *suspends)
+{
+    const char *name = skua_var_get(&user);
+    if (suspends) {
+        skua_yield();
+        T_EXPECT_INT(skua_var_set(&user, "a job", NULL), 0);
+        T_EXPECT_STR(skua_var_get(&user), "a job");
+    }
+    return (void *)name;
+}
+
+static void *variables(void *arg)
+{
+    skua_job given, kept;
+    T_EXPECT_INT(skua_var_set(&user, "main", NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        skua_fork(&given, who, T_PTR(1));
+        T_EXPECT_INT(skua_sleep(0.001), 0); /* now it is a task */
+        skua_fork(&kept, who, NULL);
+        T_EXPECT_STR(skua_fork_join(&kept), "main");
+        T_EXPECT_STR(skua_fork_join(&given), "main");
+        T_EXPECT_STR(skua_var_get(&user), "main");
+    }
+    return arg;
+}
+
+static void test_a_job_has_the_variables_of_its_task(void **state)
+{
+    (void)state;
+    t_run(variables, NULL);
+    t_run(variables, NULL, .free_main = true);
+    t_check();
+}
+
 /* ---- misuse ---- */
 
 static void *same(void *arg)
@@ -523,6 +561,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_tasks_and_jobs_inside_each_other),
     T_TEST(test_a_cancel_waits_for_the_join),
     T_TEST(test_a_job_runs_even_if_its_task_is_cancelled_first),
+    T_TEST(test_a_job_has_the_variables_of_its_task),
     T_TEST(test_a_wrong_join_says_einval),
     T_TEST(test_without_a_task_it_is_serial),
     T_TEST(test_invoke_gives_the_first_failure_by_index),

@@ -287,8 +287,6 @@ static void cancel_soup_round(struct stress_run *run, uint64_t seed)
     soup_check_books(&pot.soup);
 }
 
-const struct stress_case stress_cancel_soup = {
-    "cancel_soup",
-    "random cancels and uncancels of tasks in every kind of wait; the books must balance",
-    cancel_soup_round,
-};
+STRESS_CASE(400, "cancel_soup",
+            "random cancels and uncancels of tasks in every kind of wait; the books must balance",
+            cancel_soup_round);

@@ -332,8 +332,7 @@ static void fd_churn_round(struct stress_run *run, uint64_t seed)
     check_descriptors(run);
 }
 
-const struct stress_case stress_fd_churn = {
-    "fd_churn",
+STRESS_CASE(
+    600, "fd_churn",
     "connections opened and closed all the time, descriptor numbers reused, identities checked",
-    fd_churn_round,
-};
+    fd_churn_round);

@@ -178,8 +178,6 @@ static void fork_join_round(struct stress_run *run, uint64_t seed)
     round_of_ranges(run, seed);
 }
 
-const struct stress_case stress_fork_join = {
-    "fork_join",
-    "forked jobs that suspend, spawn and fork, joined in any order; loops; sums checked",
-    fork_join_round,
-};
+STRESS_CASE(160, "fork_join",
+            "forked jobs that suspend, spawn and fork, joined in any order; loops; sums checked",
+            fork_join_round);

@@ -17,14 +17,20 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const struct stress_case *const cases[] = {
-    &stress_spawn_tree,  &stress_wake_storm, &stress_park_cycles,
-    &stress_cancel_soup, &stress_timers,     &stress_fd_churn,
-    &stress_fork_join,
-};
-enum { CASE_COUNT = sizeof cases / sizeof cases[0], VIOLATIONS_SHOWN = 10 };
+enum { VIOLATIONS_SHOWN = 10 };
 
+static struct stress_case *first_case;
 static atomic_bool interrupted;
+
+/* The order of constructors is the linker's, hence the places. */
+void stress_case_add(struct stress_case *c)
+{
+    struct stress_case **at = &first_case;
+    while (*at != NULL && (*at)->place <= c->place)
+        at = &(*at)->next;
+    c->next = *at;
+    *at = c;
+}
 
 void stress_op(struct stress_run *run)
 {
@@ -119,13 +125,30 @@ static void *case_main(void *arg)
     return NULL;
 }
 
+static void run_outside(struct stress_run *run)
+{
+    while (!is_over(run)) {
+        run->c->round(run, run->seed + atomic_load(&run->round));
+        if (atomic_load(&run->violations) == 0)
+            atomic_fetch_add(&run->round, 1);
+    }
+}
+
+static void run_inside(struct stress_run *run)
+{
+    int r = skua_run(case_main, run, .workers = run->workers, .seed = run->seed);
+    if (r < 0)
+        stress_violation(run, "skua_run ended with %d", r);
+}
+
 static double run_case(struct stress_run *run, FILE *json)
 {
     run->begin = stress_now();
     watchdog_watch(run);
-    int r = skua_run(case_main, run, .workers = run->workers, .seed = run->seed);
-    if (r < 0)
-        stress_violation(run, "skua_run ended with %d", r);
+    if (run->c->is_outside)
+        run_outside(run);
+    else
+        run_inside(run);
     watchdog_watch(NULL);
     double took = stress_now() - run->begin;
     if (json != NULL) {
@@ -151,8 +174,8 @@ static bool is_wanted(const struct options *o, const char *name)
 static int count_wanted(const struct options *o)
 {
     int wanted = 0;
-    for (int i = 0; i < CASE_COUNT; i++)
-        wanted += is_wanted(o, cases[i]->name);
+    for (const struct stress_case *c = first_case; c != NULL; c = c->next)
+        wanted += is_wanted(o, c->name);
     return wanted;
 }
 
@@ -208,8 +231,8 @@ int main(int argc, char **argv)
     struct options o;
     options_parse(&o, argc, argv);
     if (o.list) {
-        for (int i = 0; i < CASE_COUNT; i++)
-            printf("%-12s %s\n", cases[i]->name, cases[i]->about);
+        for (const struct stress_case *c = first_case; c != NULL; c = c->next)
+            printf("%-12s %s\n", c->name, c->about);
         return 0;
     }
     int wanted = count_wanted(&o);
@@ -233,9 +256,10 @@ int main(int argc, char **argv)
     double begin = stress_now();
     double share = o.seconds / (wanted * o.workers_count);
     for (int w = 0; w < o.workers_count && !stress_interrupted(); w++)
-        for (int i = 0; i < CASE_COUNT && !stress_interrupted(); i++)
-            if (is_wanted(&o, cases[i]->name))
-                run_one(&o, cases[i], o.workers[w], share, json, &total);
+        for (const struct stress_case *c = first_case; c != NULL && !stress_interrupted();
+             c = c->next)
+            if (is_wanted(&o, c->name))
+                run_one(&o, c, o.workers[w], share, json, &total);
     watchdog_stop();
     if (json != NULL)
         fclose(json);

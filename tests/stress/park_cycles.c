@@ -201,8 +201,7 @@ static void park_cycles_round(struct stress_run *run, uint64_t seed)
     skua_release(p.finished);
 }
 
-const struct stress_case stress_park_cycles = {
-    "park_cycles",
+STRESS_CASE(
+    300, "park_cycles",
     "one piece of work at a time from a plain thread, with pauses; each has a deadline of 1 s",
-    park_cycles_round,
-};
+    park_cycles_round);

@@ -273,8 +273,6 @@ static void spawn_tree_round(struct stress_run *run, uint64_t seed)
     }
 }
 
-const struct stress_case stress_spawn_tree = {
-    "spawn_tree",
-    "recursive fan-out and fan-in, every way of starting and collecting; sums checked",
-    spawn_tree_round,
-};
+STRESS_CASE(100, "spawn_tree",
+            "recursive fan-out and fan-in, every way of starting and collecting; sums checked",
+            spawn_tree_round);

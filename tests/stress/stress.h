@@ -9,25 +9,50 @@
 #include <skua.h>
 #include <stdatomic.h>
 
+/* Where every step costs more, a round does less. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define STRESS_IS_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STRESS_IS_SANITIZED 1
+#endif
+#if !defined(STRESS_IS_SANITIZED)
+#define STRESS_IS_SANITIZED 0
+#endif
+
 enum { STRESS_GROUPS_MAX = 8 };
 
 struct stress_run;
 
 struct stress_case {
+    int place; /* in the order of the cases: lower comes first */
     const char *name;
     const char *about;
     /* One self-contained piece of load and its checks, called in the main task. Every choice
      * follows from `seed`. */
     void (*round)(struct stress_run *run, uint64_t seed);
+    bool is_outside; /* `round` is called on a plain thread and runs its own runtimes */
+    struct stress_case *next;
 };
 
-extern const struct stress_case stress_spawn_tree;
-extern const struct stress_case stress_wake_storm;
-extern const struct stress_case stress_park_cycles;
-extern const struct stress_case stress_cancel_soup;
-extern const struct stress_case stress_timers;
-extern const struct stress_case stress_fd_churn;
-extern const struct stress_case stress_fork_join;
+/*
+ * A file with a case ends with one line of its own and is known to skua-stress by being compiled:
+ *
+ *     STRESS_CASE(300, "name", "what it does", round_function);
+ *
+ * Further members follow: `round_function, .is_outside = true`.
+ */
+#define STRESS_CASE(place_, name_, about_, ...)                                                    \
+    __attribute__((constructor)) static void stress_case_of_file(void)                             \
+    {                                                                                              \
+        static struct stress_case the_case = {                                                     \
+            .place = (place_), .name = (name_), .about = (about_), .round = __VA_ARGS__};          \
+        stress_case_add(&the_case);                                                                \
+    }                                                                                              \
+    _Static_assert(1, "for the semicolon")
+
+void stress_case_add(struct stress_case *c);
 
 struct stress_run {
     const struct stress_case *c;
@@ -39,8 +64,10 @@ struct stress_run {
     atomic_ullong round;
     atomic_ullong ops;
     atomic_ullong violations;
-    long fd_base;    /* descriptors open after the first round of fd_churn */
-    int group_count; /* pinned groups, spread over the workers; valid during the case */
+    long fd_base;     /* of the first rounds: descriptors open, */
+    long thread_base; /* threads, */
+    long kib_base;    /* resident memory */
+    int group_count;  /* pinned groups, spread over the workers; valid during the case */
     skua_group *group[STRESS_GROUPS_MAX];
 };
 

@@ -202,8 +202,7 @@ static void timers_round(struct stress_run *run, uint64_t seed)
     play(&b);
 }
 
-const struct stress_case stress_timers = {
-    "timers",
+STRESS_CASE(
+    500, "timers",
     "sleeps and delayed calls with cancels from everywhere; none early, each once or cancelled",
-    timers_round,
-};
+    timers_round);

@@ -222,8 +222,6 @@ static void wake_storm_round(struct stress_run *run, uint64_t seed)
     finish(&s);
 }
 
-const struct stress_case stress_wake_storm = {
-    "wake_storm",
-    "tasks wait for futures that tasks, threads and callbacks set in competition",
-    wake_storm_round,
-};
+STRESS_CASE(200, "wake_storm",
+            "tasks wait for futures that tasks, threads and callbacks set in competition",
+            wake_storm_round);
