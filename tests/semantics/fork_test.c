@@ -501,9 +501,17 @@ static void expect_span(size_t begin, size_t end, size_t grain)
     free(s);
 }
 
+static void *free_it(void *left, void *right, void *arg)
+{
+    free(skua_failed(left) ? NULL : left);
+    free(skua_failed(right) ? NULL : right);
+    (void)arg;
+    return NULL;
+}
+
 static void *no_combining(void *left, void *right, void *arg)
 {
-    (void)span_join(left, right, arg);
+    (void)free_it(left, right, arg);
     return skua_fail(-EDOM);
 }
 
@@ -513,14 +521,6 @@ static int reduce_with(const int *errs, skua_combine_fn combine)
     int   r = skua_parallel_reduce(0, 16, 1, span_of, combine, (void *)errs, &acc);
     T_EXPECT(acc == T_PTR(77));
     return r;
-}
-
-static void *free_it(void *left, void *right, void *arg)
-{
-    free(skua_failed(left) ? NULL : left);
-    free(skua_failed(right) ? NULL : right);
-    (void)arg;
-    return NULL;
 }
 
 static void *reductions(void *arg)
