@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * taskgroup_soup: trees of task groups and maps, their children in the parent's group, in other
- * pinned groups and free; leaves and bodies fail, groups are closed, roots are cancelled and given
- * limits. When a join or a map returns, nothing that it started still runs; every argument is used
- * up once; a group leaves no cancel behind on its parent.
+ * pinned groups and free; leaves fail, bodies fail, groups are closed, roots are cancelled and
+ * given limits. When a join or a map returns, nothing that it started still runs; every argument is
+ * used up once; a group leaves no cancel behind on its parent.
  */
 #include "stress.h"
 
