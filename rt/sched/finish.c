@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "sched/fork.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
@@ -72,7 +73,10 @@ void *rt_never_started(struct skua_task *t)
 
 void rt_refuse(struct rt_worker *w, struct skua_task *t, int err)
 {
-    (void)rt_never_started(t);
+    if (t->flags & RT_TASK_JOB)
+        rt_fork_refuse(t);
+    else
+        (void)rt_never_started(t);
     (void)rt_ww_drop_cancel(&t->wait);
     rt_finish(w, t, skua_fail(err));
 }

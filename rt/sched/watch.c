@@ -50,6 +50,7 @@ static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *see
 {
     uint64_t steps = RT_STAT_GET(&w->steps); /* relaxed: a hint */
     rt_store_relaxed(&w->poll_due, 1);           /* relaxed: a hint */
+    rt_store_relaxed(&w->jobs.told, 1);          /* relaxed: a hint; see sched/fork.c */
     if (steps != seen->steps) {
         *seen = (struct seen){ .steps = steps, .since = now };
         return false;

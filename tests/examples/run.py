@@ -242,6 +242,7 @@ CASES = {
     "shutdown_sigterm": shutdown(signal.SIGTERM),
     "shutdown_sigint": shutdown(signal.SIGINT),
     "pinned": run_plain,
+    "fork_join": run_plain,
     "host": run_plain,
 }
 
