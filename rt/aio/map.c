@@ -4,6 +4,7 @@
  * turn. */
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 
 #include "aio/nursery.h"
 #include "base/mem.h"
@@ -145,7 +146,9 @@ int skua_map_with(skua_fn fn, void *const *args, size_t n, void **results,
     if (r < 0)
         return r;
     size_t       limit = o->limit && o->limit < n ? o->limit : n;
-    struct lane *lanes = rt_calloc(limit, sizeof *lanes);
+    struct lane *lanes = NULL;
+    if (limit <= PTRDIFF_MAX / sizeof *lanes)
+        lanes = rt_calloc(limit, sizeof *lanes);
     if (!lanes)
         return -ENOMEM;
     struct map m = {

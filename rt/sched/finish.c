@@ -32,7 +32,7 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         rt_reporter.swallowed(t);
     if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) &&
         rt_reporter.leftover)
-        rt_reporter.leftover(t);
+        rt_reporter.leftover(t, skua_failed(result));
     struct skua_group *g = t->group;
     count_finished(w, t);
     bool last = rt_task_complete(t, result, outcome, 1, &out);

@@ -82,6 +82,8 @@ static int resident_pages(const struct rt_stack *s)
     unsigned char page[PAGES_MAX] = {0};
     int n = 0;
 
+    if (s->base == NULL)
+        return 0; /* the descriptor was given back with the rest */
     RT_CHECK(mincore(s->base, (size_t)(s->top - s->base), page) == 0);
     for (int i = 0; i < PAGES_MAX; i++)
         n += page[i] & 1;
