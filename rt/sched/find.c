@@ -2,6 +2,7 @@
 /* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack
  * only. */
 #include "base/spin.h"
+#include "sched/fork.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -50,6 +51,8 @@ static struct skua_task *steal_round(struct rt_worker *w)
     for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *victim = rt->workers[(start + i) % crew];
         struct skua_task *t = victim == w ? NULL : steal_from(w, victim, rt_share_at(victim));
+        if (!t && victim != w)
+            t = rt_fork_steal(w, victim);
         if (t)
             return t;
     }
@@ -88,7 +91,8 @@ bool rt_work_visible(struct rt_runtime *rt)
         return true;
     unsigned crew = rt_crew(rt);
     for (unsigned i = 0; rt->steal && i < crew; i++)
-        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]))
+        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]) ||
+            rt_jobs_worth_a_look(&rt->workers[i]->jobs))
             return true;
     return false;
 }
@@ -152,6 +156,8 @@ static void park(struct rt_worker *w)
     rt_pace_measure(w, rt_timers_read_clock(&w->timers));
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
+    if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
+        rt_fork_give_away(w); /* no task is left whose they could be: forgotten ones */
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);

@@ -20,6 +20,7 @@
 #include "loop/timer.h"
 #include "runq/deque.h"
 #include "runq/inbox.h"
+#include "runq/jobs.h"
 #include "runq/step.h"
 #include "sched/idle.h"
 #include "task/task.h"
@@ -144,6 +145,7 @@ struct rt_worker {
     RT_ATOMIC(uintptr_t) next;        /* a free task woken by the running one                   */
 
     struct rt_deque     deque;
+    struct rt_jobs      jobs;       /* forked by the tasks on the stack that executes           */
 
     struct skua_group   free_group; /* home of the callbacks that free tasks of this worker add   */
 };
