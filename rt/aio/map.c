@@ -8,6 +8,7 @@
 
 #include "aio/nursery.h"
 #include "base/mem.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/spawn.h"
 #include "sched/wait.h"
@@ -30,6 +31,7 @@ struct map {
     size_t               n;
     const char          *where;
     bool                 keeps_errors;
+    uintptr_t            vars;   /* the context of the caller, of which each call gets a copy */
     RT_ATOMIC(uint64_t)  next;   /* the first call that was not begun */
     RT_ATOMIC(uint64_t)  failed;
 };
@@ -39,6 +41,18 @@ static void store(struct map *m, size_t i, void *result)
 {
     if (m->results)
         m->results[i] = result;
+}
+
+/* Whoever begins a call lends its place to the caller's context. */
+static struct skua_task *spawn(struct map *m, void *arg, const struct skua_spawn_opts *opts,
+                               int *ret_err)
+{
+    uintptr_t former;
+    bool      is_lent = rt_vars_are_used() && rt_context_swap(m->vars, &former) == 0;
+    struct skua_task *t = rt_spawn(rt_self(), m->rt, m->group, m->fn, arg, opts, ret_err);
+    if (is_lent)
+        SKUA_IGNORE(rt_context_swap(former, &former)); /* what went once goes again */
+    return t;
 }
 
 /* The next call, for a lane. A task; or NULL: *ret_err is 0 when all have begun. */
@@ -51,8 +65,7 @@ static struct skua_task *begin_call(struct lane *lane, int *ret_err)
     if (i >= m->n)
         return NULL;
     lane->index = i;
-    struct skua_task *t = rt_spawn(rt_self(), m->rt, m->group, m->fn, m->args[i], &opts,
-                                   ret_err);
+    struct skua_task *t = spawn(m, m->args[i], &opts, ret_err);
     if (!t)
         store(m, i, skua_fail(*ret_err));
     return t;
@@ -154,10 +167,11 @@ int skua_map_with(skua_fn fn, void *const *args, size_t n, void **results,
     struct map m = {
         .rt = w->rt, .group = o->free ? NULL : w->cur->group, .fn = fn, .args = args,
         .results = results, .n = n, .where = o->where,
-        .keeps_errors = (o->flags & SKUA_RETURN_ERRORS) != 0,
+        .vars = rt_context_capture(), .keeps_errors = (o->flags & SKUA_RETURN_ERRORS) != 0,
     };
     rt_tg_init(&m.nursery, w->cur);
     r = map(&m, lanes, limit);
+    rt_vars_drop(m.vars);
     rt_free(lanes);
     return r;
 }

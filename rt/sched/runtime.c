@@ -437,7 +437,7 @@ static void abandon_open(struct rt_runtime *rt)
         if (!ours)
             withdraw(rt, t);
         else if (rt_task_is_future(t))
-            (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
+            (void)rt_future_end(t, skua_fail(-ESHUTDOWN));
         else
             abandon_task(t, word);
         rt_task_unref(NULL, t);
