@@ -122,8 +122,8 @@ static void give_away(struct rt_worker *w, struct rt_fork *job)
     rt_ready_child(w, t);
 }
 
-/* Does the record still lie in a live frame, as far as can be told? Its owner is the running task or
- * one that called it in place, and on the stack that executes nothing lives below this frame. */
+/* Does the record still lie in a live frame, as far as can be told? Its owner is the running task
+ * or one that called it in place, and on the stack that executes nothing lives below this frame. */
 static bool is_live(struct rt_worker *w, const struct rt_fork *job)
 {
     uintptr_t at = (uintptr_t)job, here = (uintptr_t)__builtin_frame_address(0);
