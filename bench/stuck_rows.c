@@ -253,8 +253,8 @@ static void stuck_all_echo(const struct bench_config *config, struct bench_sampl
 
 #define FIGURES(name_, about_)                                                                     \
     {                                                                                              \
-        {name_, about_ ", median", NULL}, {name_ "_p99", "99 %", NULL},                            \
-        {name_ "_p999", "99.9 %", NULL}, {name_ "_ref", "99.9 % of a plain epoll thread", NULL}    \
+        {name_, about_ ", median"}, {name_ "_p99", "99 %"}, {name_ "_p999", "99.9 %"},             \
+        {name_ "_ref", "99.9 % of a plain epoll thread"}                                           \
     }
 
 static const struct bench_row rows[] = {
