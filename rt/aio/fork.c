@@ -27,6 +27,7 @@ static void fork_slow(struct rt_worker *w, struct rt_fork *job)
     keep(w, job);
     if (!job->fn) {
         RT_VAR_SET(job->value, skua_fail(-EINVAL));
+        job->was_worth_it = 0;
         rt_store_relaxed(&job->word, RT_FORK_DONE); /* relaxed: nobody else looks */
     }
 }
@@ -103,6 +104,9 @@ static void *join_slow(struct rt_worker *w, struct rt_fork *job)
     if (rt_fork_look(job) == RT_FORK_KEPT)
         return call_returned(job);
     job->owner = NULL;
+    w = rt_self();
+    if (w && job->was_worth_it)
+        w->jobs.quiet = w->jobs.quiet_last = 0;
     return RT_VAR_GET(job->value);
 }
 

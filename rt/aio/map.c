@@ -30,8 +30,8 @@ struct map {
     void               **results;
     size_t               n;
     const char          *where;
+    uintptr_t            vars;   /* context of the caller at the beginning */
     bool                 keeps_errors;
-    uintptr_t            vars;   /* the context of the caller, of which each call gets a copy */
     RT_ATOMIC(uint64_t)  next;   /* the first call that was not begun */
     RT_ATOMIC(uint64_t)  failed;
 };
@@ -43,15 +43,20 @@ static void store(struct map *m, size_t i, void *result)
         m->results[i] = result;
 }
 
-/* Whoever begins a call lends its place to the caller's context. */
-static struct skua_task *spawn(struct map *m, void *arg, const struct skua_spawn_opts *opts,
-                               int *ret_err)
+/* Each call has a copy of the context in which map was called, whoever begins it. */
+static struct skua_task *spawn_call(struct map *m, void *arg, struct skua_spawn_opts *opts,
+                                    int *ret_err)
 {
-    uintptr_t former;
-    bool      is_lent = rt_vars_are_used() && rt_context_swap(m->vars, &former) == 0;
-    struct skua_task *t = rt_spawn(rt_self(), m->rt, m->group, m->fn, arg, opts, ret_err);
-    if (is_lent)
-        SKUA_IGNORE(rt_context_swap(former, &former)); /* what went once goes again */
+    struct rt_worker *w = rt_self();
+    if (RT_LIKELY(!rt_vars_are_used()))
+        return rt_spawn(w, m->rt, m->group, m->fn, arg, opts, ret_err);
+    opts->context = rt_vars_new(m->vars);
+    if (!opts->context) {
+        *ret_err = -ENOMEM;
+        return NULL;
+    }
+    struct skua_task *t = rt_spawn(w, m->rt, m->group, m->fn, arg, opts, ret_err);
+    rt_vars_drop(rt_vars_word(opts->context));
     return t;
 }
 
@@ -65,7 +70,7 @@ static struct skua_task *begin_call(struct lane *lane, int *ret_err)
     if (i >= m->n)
         return NULL;
     lane->index = i;
-    struct skua_task *t = spawn(m, m->args[i], &opts, ret_err);
+    struct skua_task *t = spawn_call(m, m->args[i], &opts, ret_err);
     if (!t)
         store(m, i, skua_fail(*ret_err));
     return t;
@@ -167,8 +172,9 @@ int skua_map_with(skua_fn fn, void *const *args, size_t n, void **results,
     struct map m = {
         .rt = w->rt, .group = o->free ? NULL : w->cur->group, .fn = fn, .args = args,
         .results = results, .n = n, .where = o->where,
-        .vars = rt_context_capture(), .keeps_errors = (o->flags & SKUA_RETURN_ERRORS) != 0,
+        .keeps_errors = (o->flags & SKUA_RETURN_ERRORS) != 0,
     };
+    m.vars = rt_context_capture();
     rt_tg_init(&m.nursery, w->cur);
     r = map(&m, lanes, limit);
     rt_vars_drop(m.vars);

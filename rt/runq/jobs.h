@@ -47,6 +47,7 @@ struct rt_fork {
     void *owner;              /* the task that forked it and has not joined it; that task's  */
     RT_ATOMIC(uint64_t) word; /* see above; the joining task, and who ends the job           */
     uintptr_t vars;           /* a context for the task that runs it, while it is shared, or 0 */
+    int was_worth_it;         /* it took longer than taking it over; who ends it, until then   */
 };
 
 struct rt_jobs {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/spin.h"
 #include "sched/cancel.h"
@@ -15,15 +16,16 @@
 #include "sched/wait.h"
 
 enum {
+    WORTH_NS = 5000,     /* a job that is shorter costs more than it gives on another core  */
     QUIET_MAX = 65535,   /* shares in a row that wake nobody                                */
     SPINS_BEFORE_WAIT = 6, /* rounds of looking at a stolen job before its task suspends    */
 };
 
 /* --- sharing --- */
 
-/* Waking a sleeper costs as much as thousands of forks, so it has to pay: when nobody took what he
- * was woken for, the next shares tell nobody, twice as many each time; a theft ends that. What lies
- * untold is told by the watch at its next tick. */
+/* Waking a sleeper costs as much as thousands of forks, so it has to pay: after each ring the next
+ * shares tell nobody, twice as many each time, until a job that was taken turns out to have been
+ * worth it. What lies untold is told by the watch at its next tick. */
 static void tell(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
@@ -56,7 +58,6 @@ void rt_fork_share(struct rt_worker *w)
         return;
     if (rt_jobs_thefts(j) > 0) {
         n = (n + 1) / 2; /* thieves are about, and one entry at a time would keep them waiting */
-        j->quiet = j->quiet_last = 0;
     } else if (!rt_chance(&w->chooser, 4, "fork: share all")) {
         n = 1;
     }
@@ -82,7 +83,9 @@ static void end(struct rt_fork *job, uint64_t word)
 static void *run_job(void *arg)
 {
     struct rt_fork *job = arg;
+    uint64_t        begin = rt_clock_now();
     RT_VAR_SET(job->value, job->fn(RT_VAR_GET(job->value)));
+    job->was_worth_it = rt_clock_now() - begin >= WORTH_NS;
     end(job, RT_FORK_DONE);
     return NULL;
 }

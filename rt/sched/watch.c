@@ -107,8 +107,7 @@ static void tend_stacks(uint64_t now, uint64_t *at)
 {
     if (now < *at)
         return;
-    *at = rt_ns_add(now, TEND_MS * RT_NS_PER_MS);
-    (void)rt_stacks_tend();
+    *at = rt_stacks_tend() ? rt_ns_add(now, TEND_MS * RT_NS_PER_MS) : 0;
 }
 
 void rt_watch_ask(struct rt_runtime *rt)
@@ -150,7 +149,7 @@ static void *watch_main(void *arg)
     uint64_t           roll_at = 0;
     bool               asked = false;
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
-        if (idle_ticks > TICKS_BEFORE_SLEEP)
+        if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)
             doze(watch);
         else
             SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN,

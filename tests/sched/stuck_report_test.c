@@ -6,6 +6,7 @@
 #include "t.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum { PATIENCE = 20 };
 
 static int  from_stderr, real_stderr;
 static char report[8192];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the report */
 
 static void catch_stderr(void)
 {
@@ -31,11 +33,14 @@ static void catch_stderr(void)
 
 static bool has_come(const char *text)
 {
+    pthread_mutex_lock(&mutex);
     size_t  used = strlen(report);
     ssize_t n = read(from_stderr, report + used, sizeof report - 1 - used);
     if (n > 0)
         report[used + (size_t)n] = '\0';
-    return strstr(report, text) != NULL;
+    bool found = strstr(report, text) != NULL;
+    pthread_mutex_unlock(&mutex);
+    return found;
 }
 
 /* Found by its name in the backtrace, which is why it is not static. */
