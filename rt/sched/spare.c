@@ -78,6 +78,15 @@ static bool call_back(struct rt_runtime *rt)
     return false;
 }
 
+/* Nor would the next one. Whoever was the last to fall asleep may have waited for it before moving
+ * virtual time, and looks again. */
+static void has_not_come(struct rt_runtime *rt, struct rt_worker *w)
+{
+    (void)rt_xchg_sc(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
+    rt->rescue.pause = PAUSE_TICKS;
+    rt_notify(rt);
+}
+
 void rt_spare_start(struct rt_runtime *rt)
 {
     char              name[24];
@@ -90,8 +99,7 @@ void rt_spare_start(struct rt_runtime *rt)
     int r = rt_sys_thread_create(&w->thread, spare_main, w, name);
     if (r < 0) {
         rt_warn("no spare worker: %s", strerror(-r));
-        rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
-        rt->rescue.pause = PAUSE_TICKS;
+        has_not_come(rt, w);
         return;
     }
     rt->watch.threads++;
@@ -124,12 +132,13 @@ bool rt_spare_reap(struct rt_runtime *rt)
         at_work |= (duty == RT_DUTY_ON || duty == RT_DUTY_NAP) && order == 0;
         if (duty != RT_DUTY_ENDED)
             continue;
-        if (order == 0) /* nobody asked it to end: it cannot run, nor would the next one */
-            rt->rescue.pause = PAUSE_TICKS;
         SKUA_IGNORE(rt_sys_thread_join(w->thread));
         rt_rescue_unmark(rt, i);
         rt->watch.threads--;
-        rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
+        if (order == 0) /* nobody asked it to end: it cannot run */
+            has_not_come(rt, w);
+        else
+            rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
     }
     return at_work;
 }
