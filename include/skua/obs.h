@@ -11,7 +11,7 @@ extern "C" {
 
 struct skua_stats {
     size_t size;             /* sizeof(struct skua_stats), set by the caller */
-    int workers;             /* threads that run tasks */
+    int workers;             /* threads that run tasks, without spares */
     int spares;              /* further ones, there at the moment or not, that stood in for them */
     uint64_t tasks_alive;    /* tasks that have not ended */
     uint64_t stacks_created; /* since the start; a task that never suspends needs none */
