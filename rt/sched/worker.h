@@ -49,8 +49,9 @@ enum rt_order {
     RT_ORDER_LEFT = 3,  /* the spare has made up its mind                  */
 };
 
-/* Does a thread run it? Regular workers are always on duty. */
-enum rt_duty { RT_DUTY_NONE, RT_DUTY_ON, RT_DUTY_ENDED };
+/* Does a thread run it? Regular workers are always on duty. NAP: a spare that was told to rest and
+ * runs no task. */
+enum rt_duty { RT_DUTY_NONE, RT_DUTY_ON, RT_DUTY_NAP, RT_DUTY_ENDED };
 
 /* A pinned group, which is a loop: its tasks run one at a time, in order, on one worker. */
 struct skua_group {
