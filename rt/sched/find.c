@@ -156,8 +156,6 @@ static void park(struct rt_worker *w)
     rt_pace_measure(w, rt_timers_read_clock(&w->timers));
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
-    if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
-        rt_fork_give_away(w); /* no task is left whose they could be: forgotten ones */
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);

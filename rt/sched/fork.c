@@ -122,13 +122,17 @@ static void give_away(struct rt_worker *w, struct rt_fork *job)
     rt_ready_child(w, t);
 }
 
-/* Tasks on the stack that executes: the running one, and those that called it in place. */
-static bool is_of_this_stack(struct rt_worker *w, const void *owner)
+/* Does the record still lie in a live frame, as far as can be told? Its owner is the running task
+ * or one that called it in place, and on the stack that executes nothing lives below this frame. */
+static bool is_live(struct rt_worker *w, const struct rt_fork *job)
 {
-    bool is_owner = owner == w->cur;
+    uintptr_t at = (uintptr_t)job, here = (uintptr_t)__builtin_frame_address(0);
+    if (!w->cur || (at >= (uintptr_t)w->stack->base && at < here))
+        return false;
+    bool is_owner = job->owner == w->cur;
     for (struct rt_inline *f = w->stack->inl; f && !is_owner; f = f->up)
-        is_owner = owner == f->parent;
-    return w->cur && is_owner;
+        is_owner = job->owner == f->parent;
+    return is_owner;
 }
 
 /* Everything in the deque, oldest first. A job whose task ended without joining it lies in a frame
@@ -143,7 +147,7 @@ void rt_fork_give_away(struct rt_worker *w)
         rt_jobs_share(j, n, false);
     while ((x = rt_jobs_oldest(j)) != 0) {
         struct rt_fork *job = (struct rt_fork *)x;
-        if (RT_LIKELY(is_of_this_stack(w, job->owner)))
+        if (RT_LIKELY(is_live(w, job)))
             give_away(w, job);
         else
             forgotten++;

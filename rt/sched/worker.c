@@ -161,6 +161,8 @@ void rt_worker_loop(void)
     settle(rt_self());
     for (;;) {
         struct rt_worker *w = rt_self();
+        if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
+            rt_fork_give_away(w); /* no task is left whose they could be: forgotten ones */
         struct skua_task *t = w->handoff;
         w->handoff = NULL;
         if (!t)
