@@ -69,6 +69,7 @@ struct skua_group {
     RT_ATOMIC(uint32_t) stop;     /* skua_loop_stop was called                                  */
     bool               running;   /* a loop that is being run                                   */
     bool               dying;     /* in the worker's list of dead groups                        */
+    uint16_t           runtime;   /* its id; fixed, still right when the worker has been freed   */
     RT_ATOMIC(uint32_t) closed;   /* the runtime has ended; only loops are kept so long         */
     RT_ATOMIC(uint32_t) callers;  /* plain threads inside a call on it                          */
     struct rt_step     reap;      /* the last handle was released elsewhere                     */
