@@ -196,14 +196,16 @@ struct rt_inline {
     struct skua_task *parent;
     struct skua_task *child;
     bool              marked; /* the child suspended: the parent's wait word says INLINE */
+    bool              queued; /* the child ended, and the pinned parent has a place in the queue */
 };
 
 /* Runs a fresh task at once, on a stack of its own; returns when it suspended or ended. After
  * prepare. */
 void rt_switch_eager(struct rt_worker *w, struct skua_task *child);
 
-/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *ret_straight: it
- * never suspended. Returns the worker that executes afterwards. */
-struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight);
+/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *frame is filled in
+ * and says afterwards how it went. Returns the worker that executes by then. */
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child,
+                                struct rt_inline *frame);
 
 #endif
