@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-enum { ROUNDS = T_SCALE(150, 10), KEPT = 64 };
+enum { ROUNDS = T_EMULATED ? 3 : T_SCALE(150, 10), KEPT = 64 };
 
 struct host {
     skua_loop *loop;
