@@ -15,6 +15,7 @@ struct bench_config {
     double seconds; /* one measurement */
     const char *json;
     const char *svg;
+    const char *peers; /* directory */
     bool wrk;
     bool quiet;
     bool list;
@@ -34,6 +35,7 @@ struct bench_worker {
 /* One measurement: filled in by a child process in memory shared with the parent. */
 struct bench_sample {
     bool is_good;
+    bool is_absent; /* a peer that has no such measurement: no failure */
     struct bench_value value[FIGURES_MAX];
     double rss_mb;  /* peak of the measured process */
     double steal_s; /* of the host, in the window, all CPUs */
@@ -50,6 +52,8 @@ struct bench_figure {
     const char *unit; /* NULL: that of the row */
 };
 
+struct bench_peer;
+
 struct bench_row {
     struct bench_figure figure[FIGURES_MAX];
     const char *unit;
@@ -61,9 +65,10 @@ struct bench_row {
     bool (*can_run)(char *why, size_t n);
     /* Runs in the main task of a fresh runtime in a process of its own; fills in s->value[]. */
     void (*body)(const struct bench_config *config, struct bench_sample *s);
-    /* Instead of `body`: starts its own processes; sets s->is_good when all went well. */
-    void (*drive)(const struct bench_config *config, const struct bench_row *row, int workers,
-                  struct bench_sample *s);
+    /* Instead of `body`: starts its own processes; sets s->is_good when all went well. `peer`:
+     * measure that program instead of skua; NULL: skua. */
+    void (*drive)(const struct bench_config *config, const struct bench_row *row,
+                  const struct bench_peer *peer, int workers, struct bench_sample *s);
     const char *target; /* of an HTTP row */
 };
 
@@ -116,8 +121,8 @@ struct bench_value bench_value_ns(struct bench_clock begin, double ops);
 /* In rows: why no number came out. */
 void bench_fail(struct bench_sample *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* One measurement of a row, in child processes. The result lies in *s. */
-void bench_measure(const struct bench_config *config, const struct bench_row *row, int workers,
-                   struct bench_sample *s);
+/* One measurement of a row, in child processes, of skua or of a peer. The result lies in *s. */
+void bench_measure(const struct bench_config *config, const struct bench_row *row,
+                   const struct bench_peer *peer, int workers, struct bench_sample *s);
 
 #endif

@@ -58,15 +58,42 @@ static ssize_t answer_length(const char *buf, size_t have)
     return total <= have ? (ssize_t)total : 0;
 }
 
+/* What is sent, and how its answer is known. */
+struct question {
+    char text[ANSWER_MAX / 2];
+    size_t length;
+    bool is_echo;
+};
+
+static void ask(struct question *q, const struct load *l)
+{
+    q->is_echo = l->message > 0;
+    if (q->is_echo) {
+        q->length = l->message < sizeof q->text ? l->message : sizeof q->text;
+        for (size_t i = 0; i < q->length; i++)
+            q->text[i] = (char)('a' + i % 26);
+    } else {
+        q->length = (size_t)snprintf(q->text, sizeof q->text,
+                                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", l->target);
+    }
+}
+
+static ssize_t echo_length(const struct question *q, const char *buf, size_t have)
+{
+    if (have > q->length || memcmp(buf, q->text, have) != 0)
+        return -1;
+    return have == q->length ? (ssize_t)have : 0;
+}
+
 /* Complete answers consumed, -1: broken. */
-static int take_answers(struct connection *c)
+static int take_answers(const struct question *q, struct connection *c)
 {
     ssize_t n = recv(c->fd, c->buf + c->have, ANSWER_MAX - 1 - c->have, 0);
     if (n <= 0)
         return -1;
     c->have += (size_t)n;
     c->buf[c->have] = '\0';
-    ssize_t length = answer_length(c->buf, c->have);
+    ssize_t length = q->is_echo ? echo_length(q, c->buf, c->have) : answer_length(c->buf, c->have);
     if (length <= 0)
         return (int)length;
     if ((size_t)length != c->have)
@@ -75,9 +102,9 @@ static int take_answers(struct connection *c)
     return 1;
 }
 
-static bool send_request(const struct connection *c, const char *request, size_t n)
+static bool send_request(const struct connection *c, const struct question *q)
 {
-    return send(c->fd, request, n, MSG_NOSIGNAL) == (ssize_t)n;
+    return send(c->fd, q->text, q->length, MSG_NOSIGNAL) == (ssize_t)q->length;
 }
 
 static double clock_seconds(clockid_t clock)
@@ -88,7 +115,7 @@ static double clock_seconds(clockid_t clock)
 }
 
 /* Requests answered until the time; -1: broken. */
-static double drive(int ep, const char *request, size_t n, double until)
+static double drive(int ep, const struct question *q, double until)
 {
     struct epoll_event event[EVENTS_MAX];
     double done = 0;
@@ -96,8 +123,8 @@ static double drive(int ep, const char *request, size_t n, double until)
         int count = epoll_wait(ep, event, EVENTS_MAX, 100);
         for (int i = 0; i < count; i++) {
             struct connection *c = event[i].data.ptr;
-            int answers = take_answers(c);
-            if (answers < 0 || (answers > 0 && !send_request(c, request, n)))
+            int answers = take_answers(q, c);
+            if (answers < 0 || (answers > 0 && !send_request(c, q)))
                 return -1;
             done += answers;
         }
@@ -105,45 +132,54 @@ static double drive(int ep, const char *request, size_t n, double until)
     return done;
 }
 
-static bool measure(struct load *l, int ep, const char *request, size_t n)
+static bool measure(struct load *l, int ep, const struct question *q)
 {
     double begin = bench_now();
-    if (drive(ep, request, n, begin + l->warm_up) < 0)
+    if (drive(ep, q, begin + l->warm_up) < 0)
         return false;
     begin = bench_now();
     double cpu = clock_seconds(l->server_clock);
-    l->requests = drive(ep, request, n, begin + l->seconds);
+    l->requests = drive(ep, q, begin + l->seconds);
     l->wall = bench_now() - begin;
     l->cpu = clock_seconds(l->server_clock) - cpu;
     return l->requests > 0;
 }
 
-bool load_run(struct load *l)
+/* Opens connections and asks on each; returns how many. */
+static int open_all(const struct load *l, const struct question *q, int ep, struct connection *c)
 {
-    char request[256];
-    size_t n = (size_t)snprintf(request, sizeof request,
-                                "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", l->target);
-    struct connection *c = calloc(LOAD_CONNECTIONS, sizeof *c);
-    int ep = epoll_create1(EPOLL_CLOEXEC);
-    int open_count = 0;
-    bool is_good = c != NULL && ep >= 0;
-    for (; is_good && open_count < LOAD_CONNECTIONS; open_count++) {
-        struct connection *one = &c[open_count];
+    int count = 0;
+    for (; count < l->connections; count++) {
+        struct connection *one = &c[count];
         one->fd = dial(l->port);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
-        if (one->fd < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, one->fd, &event) < 0 ||
-            !send_request(one, request, n))
-            break;
+        if (one->fd < 0)
+            return count;
+        if (epoll_ctl(ep, EPOLL_CTL_ADD, one->fd, &event) < 0 || !send_request(one, q)) {
+            close(one->fd);
+            return count;
+        }
     }
-    is_good = is_good && open_count == LOAD_CONNECTIONS;
-    if (!is_good)
+    return count;
+}
+
+bool load_run(struct load *l)
+{
+    struct question q;
+    struct connection *c = calloc((size_t)l->connections, sizeof *c);
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+    ask(&q, l);
+    int open_count = c != NULL && ep >= 0 ? open_all(l, &q, ep, c) : 0;
+    bool is_good = open_count == l->connections;
+    if (!is_good) {
         snprintf(l->error, sizeof l->error, "only %d connections could be opened", open_count);
-    if (is_good && !measure(l, ep, request, n)) {
+    } else if (!measure(l, ep, &q)) {
         is_good = false;
-        snprintf(l->error, sizeof l->error,
-                 "a connection broke, or GET %s gave something else than a 200", l->target);
+        snprintf(l->error, sizeof l->error, "a connection broke, or %s",
+                 q.is_echo ? "what came back was not what was sent"
+                           : "a request gave something else than a 200");
     }
-    if (is_good && !load_get(l->port, "/stats", l->stats, sizeof l->stats))
+    if (is_good && !q.is_echo && !load_get(l->port, "/stats", l->stats, sizeof l->stats))
         l->stats[0] = '\0';
     for (int i = 0; i < open_count; i++)
         close(c[i].fd);

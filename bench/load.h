@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SKUA_BENCH_LOAD_H
 #define SKUA_BENCH_LOAD_H
-/* A client for HTTP servers on the loopback: one thread, one epoll, one request in flight on each
- * connection. */
+/* A client for HTTP and echo servers on the loopback: one thread, one epoll, one request in flight
+ * on each connection. */
 #include "bench.h"
 
 #include <time.h>
 
-enum { LOAD_CONNECTIONS = 64, LOAD_TEXT_MAX = 16384 };
+enum { LOAD_TEXT_MAX = 16384 };
 
 struct load {
+    bool (*run)(struct load *l); /* load_run(), or another program */
     int port;
-    const char *target;
+    int connections;
+    size_t message;     /* bytes to be echoed, 0: an HTTP request */
+    const char *target; /* of the request */
     double warm_up;
     double seconds;
     clockid_t server_clock; /* CPU time of the server process */

@@ -7,6 +7,7 @@
  * It prints figures and asserts none.
  */
 #include "bench.h"
+#include "peer.h"
 #include "report.h"
 
 #include <argp.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { KEY_LIST = 256, KEY_WRK, KEY_SVG, EXIT_UNAVAILABLE = 69, RESULTS_MAX = 64 };
+enum { KEY_LIST = 256, KEY_WRK, KEY_SVG, KEY_PEERS, EXIT_UNAVAILABLE = 69 };
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -27,6 +28,7 @@ static const struct argp_option option_table[] = {
     {"workers", 'w', "N", 0, "Compare 1 worker with N (default: the CPUs of this process)", 0},
     {"json", 'j', "FILE", 0, "Write one JSON line a figure", 0},
     {"svg", KEY_SVG, "FILE", 0, "Write a bar chart of the speed-ups", 0},
+    {"peers", KEY_PEERS, "DIR", 0, "Measure the programs of other systems in DIR too", 0},
     {"wrk", KEY_WRK, NULL, 0, "Load the HTTP rows with wrk (whole seconds)", 0},
     {"quiet", 'q', NULL, 0, "No progress line", 0},
     {"list", KEY_LIST, NULL, 0, "List the rows and leave", 0},
@@ -74,6 +76,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_SVG:
         c->svg = arg;
+        return 0;
+    case KEY_PEERS:
+        c->peers = arg;
         return 0;
     case KEY_WRK:
         c->wrk = true;
@@ -127,12 +132,12 @@ static bool is_wanted(const struct bench_config *c, const struct bench_row *row)
     return c->pattern_count == 0;
 }
 
-static void progress(const struct bench_config *c, const struct bench_row *row, int round,
-                     int workers)
+static void progress(const struct bench_config *c, const struct result *r, int round, int workers)
 {
     if (!c->quiet && isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[Kround %d/%d: %s, %d worker%s", round + 1, c->pairs,
-                row->figure[0].name, workers, workers == 1 ? "" : "s");
+        fprintf(stderr, "\r\033[Kround %d/%d: %s%s%s, %d worker%s", round + 1, c->pairs,
+                r->figure->name, r->peer != NULL ? " of " : "",
+                r->peer != NULL ? r->peer->name : "", workers, workers == 1 ? "" : "s");
 }
 
 static void on_interrupt(int signo)
@@ -141,11 +146,11 @@ static void on_interrupt(int signo)
     is_interrupted = 1;
 }
 
-/* One pair; false when a measurement failed. */
-static bool measure_pair(const struct bench_config *c, const struct bench_row *row, int round,
-                         struct result *results)
+/* One pair of a row, whose figures are the results from `r` on; false when a measurement failed. */
+static bool measure_pair(const struct bench_config *c, struct result *r, int round)
 {
     static struct bench_sample s[SIDES];
+    const struct bench_row *row = r->row;
     int sides = c->workers > 1 ? SIDES : 1;
     bool is_good = true;
     for (int i = 0; i < sides; i++) {
@@ -154,16 +159,16 @@ static bool measure_pair(const struct bench_config *c, const struct bench_row *r
         s[side].is_good = false;
         if (is_interrupted)
             continue;
-        progress(c, row, round, workers);
-        bench_measure(c, row, workers, &s[side]);
-        if (!s[side].is_good) {
-            fprintf(stderr, "\nskua-bench: %s, %d workers: %s\n", row->figure[0].name, workers,
-                    s[side].error);
+        progress(c, r, round, workers);
+        bench_measure(c, row, r->peer, workers, &s[side]);
+        if (!s[side].is_good && !s[side].is_absent) {
+            fprintf(stderr, "\nskua-bench: %s of %s, %d workers: %s\n", row->figure[0].name,
+                    r->peer != NULL ? r->peer->name : "skua", workers, s[side].error);
             is_good = false;
         }
     }
     for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL; f++)
-        report_add(&results[f], f, s);
+        report_add(&r[f], f, s);
     return is_good;
 }
 
@@ -176,8 +181,30 @@ static bool is_any_wanted(const struct bench_config *c)
     return false;
 }
 
-/* The rows asked for that can run here, one result a figure. */
-static int plan(const struct bench_config *c, struct result *results)
+/* One result for each figure of the row; returns how many there are now. */
+static int plan_row(const struct bench_config *c, const struct bench_row *row,
+                    const struct bench_peer *peer, struct result *results, int count)
+{
+    int figures = 0;
+    while (figures < FIGURES_MAX && row->figure[figures].name != NULL)
+        figures++;
+    if (count + figures > RESULTS_MAX)
+        return count;
+    for (int f = 0; f < figures; f++) {
+        struct result *r = &results[count + f];
+        r->row = row;
+        r->figure = &row->figure[f];
+        r->peer = peer;
+        r->side_count = c->workers > 1 ? SIDES : 1;
+        r->side[0].workers = 1;
+        r->side[1].workers = c->workers;
+    }
+    return count + figures;
+}
+
+/* The rows asked for that can run here, each followed by its peers. */
+static int plan(const struct bench_config *c, const struct bench_peer *peers, int peer_count,
+                struct result *results)
 {
     const struct bench_row *row;
     char why[160];
@@ -189,22 +216,22 @@ static int plan(const struct bench_config *c, struct result *results)
             fprintf(stderr, "skua-bench: %s left out: %s\n", row->figure[0].name, why);
             continue;
         }
-        for (int f = 0; f < FIGURES_MAX && row->figure[f].name != NULL && count < RESULTS_MAX;
-             f++) {
-            struct result *r = &results[count++];
-            r->row = row;
-            r->figure = &row->figure[f];
-            r->side_count = c->workers > 1 ? SIDES : 1;
-            r->side[0].workers = 1;
-            r->side[1].workers = c->workers;
-        }
+        int own = count;
+        count = plan_row(c, row, NULL, results, count);
+        for (int p = 0; p < peer_count && count > own; p++)
+            if (peer_has(&peers[p], row)) {
+                int next = plan_row(c, row, &peers[p], results, count);
+                for (int k = count; k < next; k++)
+                    results[k].skua = &results[own + k - count];
+                count = next;
+            }
     }
     return count;
 }
 
 static bool begins_row(const struct result *results, int i)
 {
-    return i == 0 || results[i].row != results[i - 1].row;
+    return i == 0 || results[i].row != results[i - 1].row || results[i].peer != results[i - 1].peer;
 }
 
 static bool
@@ -230,6 +257,18 @@ static void list_rows(void)
                    row->figure[f].about);
 }
 
+static bool measure_all(const struct bench_config *c, struct result *results, int count)
+{
+    bool is_good = true;
+    for (int round = 0; round < c->pairs && !is_interrupted; round++)
+        for (int i = 0; i < count && !is_interrupted; i++)
+            if (begins_row(results, i) && (round == 0 || !results[i].row->is_once))
+                is_good = measure_pair(c, &results[i], round) && is_good;
+    if (!c->quiet && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+    return is_good;
+}
+
 int main(int argc, char **argv)
 {
     struct bench_config config;
@@ -242,8 +281,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "skua-bench: no row has that name (--list shows them)\n");
         return 2;
     }
+    static struct bench_peer peers[PEERS_MAX];
+    int peer_count = config.peers != NULL ? peers_find(config.peers, peers) : 0;
     struct result *results = calloc(RESULTS_MAX, sizeof *results);
-    int count = results != NULL ? plan(&config, results) : 0;
+    int count = results != NULL ? plan(&config, peers, peer_count, results) : 0;
     if (count == 0) {
         fprintf(stderr, "skua-bench: nothing could be measured\n");
         free(results);
@@ -253,13 +294,7 @@ int main(int argc, char **argv)
         SIGINT,
         &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART},
         NULL);
-    bool is_good = true;
-    for (int round = 0; round < config.pairs && !is_interrupted; round++)
-        for (int i = 0; i < count && !is_interrupted; i++)
-            if (begins_row(results, i) && (round == 0 || !results[i].row->is_once))
-                is_good = measure_pair(&config, results[i].row, round, &results[i]) && is_good;
-    if (!config.quiet && isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
+    bool is_good = measure_all(&config, results, count);
     report_table(stdout, &config, results, count);
     is_good = write_file(config.json, &config, results, count, report_json) && is_good;
     is_good = write_file(config.svg, &config, results, count, report_svg) && is_good;

@@ -5,6 +5,7 @@
  */
 #include "measure.h"
 #include "bench.h"
+#include "peer.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -81,7 +82,7 @@ void child_settle(void)
     signal(SIGINT, SIG_DFL);
 }
 
-bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
+int child_status(pid_t pid, double seconds, struct rusage *ret_usage)
 {
     struct rusage usage;
     int status = -1;
@@ -97,10 +98,15 @@ bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
         close(fd);
     while (wait4(pid, &status, 0, &usage) != pid)
         if (kill(pid, 0) < 0)
-            return false;
+            return -1;
     if (ret_usage != NULL)
         *ret_usage = usage;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage)
+{
+    return child_status(pid, seconds, ret_usage) == 0;
 }
 
 /* CPU time in seconds: of all CPUs, of those busy, taken by the host, and of this program's
@@ -178,8 +184,8 @@ static void measure_runtime(const struct bench_config *config, const struct benc
     s->rss_mb = (double)usage.ru_maxrss / 1024;
 }
 
-void bench_measure(const struct bench_config *config, const struct bench_row *row, int workers,
-                   struct bench_sample *s)
+void bench_measure(const struct bench_config *config, const struct bench_row *row,
+                   const struct bench_peer *peer, int workers, struct bench_sample *s)
 {
     struct bench_sample *shared = child_share(sizeof *shared);
     *s = (struct bench_sample){0};
@@ -189,7 +195,9 @@ void bench_measure(const struct bench_config *config, const struct bench_row *ro
     }
     struct host before = read_host();
     if (row->drive != NULL)
-        row->drive(config, row, workers, shared);
+        row->drive(config, row, peer, workers, shared);
+    else if (peer != NULL)
+        peer_measure(config, row, peer, workers, shared);
     else
         measure_runtime(config, row, workers, shared);
     struct host after = read_host();

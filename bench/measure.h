@@ -14,6 +14,10 @@ void child_share_free(void *p, size_t n);
 /* In a fresh child: it dies with its parent and does not see the terminal's Ctrl-C. */
 void child_settle(void);
 
-/* Waits until it ended, kills it when the time is up. True: it exited with status 0. */
+/* Waits until it ended, kills it when the time is up. Returns its exit status, -1 when it did not
+ * exit by itself. */
+int child_status(pid_t pid, double seconds, struct rusage *ret_usage);
+
+/* The same. True: it exited with status 0. */
 bool child_wait(pid_t pid, double seconds, struct rusage *ret_usage);
 #endif

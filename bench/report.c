@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Medians, quartiles, and the three ways to show them. */
 #include "report.h"
+#include "peer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,13 +65,31 @@ void report_add(struct result *r, int figure, const struct bench_sample *s)
     r->ratio[r->ratio_count++] = r->row->is_higher_better ? many / one : one / many;
 }
 
+/* How many times better skua is than the peer with this number of workers, in the unit of the row
+ * and in CPU time: the median over the rounds, which measure one after the other. 0: unknown. */
+static double versus(const struct result *r, int side, bool is_cpu)
+{
+    double ratio[PAIRS_MAX];
+    const struct series *theirs = &r->side[side];
+    const struct series *ours = &r->skua->side[side];
+    int n = theirs->n < ours->n ? theirs->n : ours->n;
+    for (int i = 0; i < n; i++) {
+        double their = is_cpu ? theirs->cpu_ns[i] : theirs->value[i];
+        double our = is_cpu ? ours->cpu_ns[i] : ours->value[i];
+        if (!(our > 0) || !(their > 0))
+            return 0;
+        ratio[i] = r->row->is_higher_better && !is_cpu ? our / their : their / our;
+    }
+    return quantile(ratio, n, 0.5);
+}
+
 static const char *pretty(char *buf, size_t n, double value)
 {
     snprintf(buf, n, "%.*f", value < 10 ? 2 : value < 1000 ? 1 : 0, value);
     return buf;
 }
 
-static void print_side(FILE *out, const struct series *s)
+static void print_side(FILE *out, const struct series *s, bool is_peer)
 {
     char a[32];
     char b[32];
@@ -79,7 +98,31 @@ static void print_side(FILE *out, const struct series *s)
     snprintf(text, sizeof text, "%s (%s-%s)", pretty(a, sizeof a, quantile(s->value, s->n, 0.5)),
              pretty(b, sizeof b, quantile(s->value, s->n, 0)),
              pretty(c, sizeof c, quantile(s->value, s->n, 1)));
-    fprintf(out, " %-26s", s->n > 0 ? text : "no result");
+    fprintf(out, " %-26s", s->n > 0 ? text : is_peer ? "-" : "no result");
+}
+
+static void print_ratios(FILE *out, const struct result *r, bool is_cpu)
+{
+    for (int side = 0; side < r->side_count; side++) {
+        double ratio = versus(r, side, is_cpu);
+        fputs(side == 0 ? " " : " / ", out);
+        if (ratio > 0)
+            fprintf(out, "%.2fx", ratio);
+        else
+            fputc('-', out);
+    }
+}
+
+static void print_versus(FILE *out, const struct result *r)
+{
+    if (r->peer == NULL)
+        return;
+    fputs("  skua is better by", out);
+    print_ratios(out, r, false);
+    if (r->figure->unit == NULL) { /* else a second figure of the same work */
+        fputs(", in CPU by", out);
+        print_ratios(out, r, true);
+    }
 }
 
 static void print_disturbance(FILE *out, const struct result *r)
@@ -102,6 +145,8 @@ static void print_workers(FILE *out, const struct result *r)
 {
     for (int side = 0; side < r->side_count; side++) {
         const struct series *s = &r->side[side];
+        if (s->worker_count == 0)
+            continue;
         fprintf(out, "\n%s, %d worker%s, last measurement:\n", r->figure->name, s->workers,
                 s->workers == 1 ? "" : "s");
         fprintf(out, "  %6s %12s %12s %12s %12s\n", "worker", "tasks", "steals", "polls",
@@ -111,6 +156,30 @@ static void print_workers(FILE *out, const struct result *r)
                     (uintmax_t)s->worker[w].steals, (uintmax_t)s->worker[w].polls,
                     (uintmax_t)s->worker[w].connections);
     }
+}
+
+static void print_result(FILE *out, const struct bench_config *config, const struct result *r)
+{
+    char name[64];
+    snprintf(name, sizeof name, "  %s", r->peer != NULL ? r->peer->name : "");
+    fprintf(out, "%-16s %-6s", r->peer != NULL ? name : r->figure->name,
+            bench_unit(r->row, r->figure));
+    for (int side = 0; side < r->side_count; side++)
+        print_side(out, &r->side[side], r->peer != NULL);
+    if (r->side_count == SIDES && r->ratio_count > 0) {
+        double ratio = quantile(r->ratio, r->ratio_count, 0.5);
+        fprintf(out, " %8.2fx %9.0f%% %6.2f", ratio, 100 * ratio / config->workers,
+                quantile(r->side[1].cores, r->side[1].n, 0.5));
+    } else if (r->side_count == SIDES) {
+        fprintf(out, " %9s %10s %6s", "", "", "");
+    }
+    for (int side = 0; side < r->side_count; side++)
+        if (r->side[side].n > 0)
+            fprintf(out, "%s%.4g", side == 0 ? " " : " / ",
+                    quantile(r->side[side].cpu_ns, r->side[side].n, 0.25));
+    print_versus(out, r);
+    print_disturbance(out, r);
+    fputc('\n', out);
 }
 
 void report_table(FILE *out, const struct bench_config *config, const struct result *results,
@@ -126,28 +195,17 @@ void report_table(FILE *out, const struct bench_config *config, const struct res
     if (config->workers > 1)
         fprintf(out, " %-26s %9s %10s %6s", head[1], "speed-up", "efficiency", "cores");
     fprintf(out, " %s\n", "CPU ns/op");
-    for (int i = 0; i < count; i++) {
-        const struct result *r = &results[i];
-        fprintf(out, "%-16s %-6s", r->figure->name, bench_unit(r->row, r->figure));
-        for (int side = 0; side < r->side_count; side++)
-            print_side(out, &r->side[side]);
-        if (r->side_count == SIDES) {
-            double ratio = quantile(r->ratio, r->ratio_count, 0.5);
-            fprintf(out, " %8.2fx %9.0f%% %6.2f", ratio, 100 * ratio / config->workers,
-                    quantile(r->side[1].cores, r->side[1].n, 0.5));
-        }
-        for (int side = 0; side < r->side_count; side++)
-            fprintf(out, "%s%.4g", side == 0 ? " " : " / ",
-                    quantile(r->side[side].cpu_ns, r->side[side].n, 0.25));
-        print_disturbance(out, r);
-        fputc('\n', out);
-    }
+    for (int i = 0; i < count; i++)
+        if (results[i].peer == NULL)
+            for (int k = i; k < count; k++)
+                if (k == i || results[k].skua == &results[i])
+                    print_result(out, config, &results[k]);
     fprintf(out,
             "\nspeed-up: median of the ratios of neighbouring measurements; CPU ns/op: lower "
             "quartile%s\n",
             config->workers > 1 ? ", 1 / N workers" : "");
     for (int i = 0; i < count; i++)
-        if (results[i].row->drive != NULL)
+        if (results[i].row->drive != NULL && results[i].peer == NULL)
             print_workers(out, &results[i]);
 }
 
@@ -168,10 +226,11 @@ static void json_side(FILE *out, const struct bench_config *config, const struct
     struct utsname host = {0};
     uname(&host);
     fprintf(out,
-            "{\"bench\":\"%s\",\"impl\":\"skua\",\"workers\":%d,\"unit\":\"%s\",\"median\":%.6g,"
+            "{\"bench\":\"%s\",\"impl\":\"%s\",\"workers\":%d,\"unit\":\"%s\",\"median\":%.6g,"
             "\"min\":%.6g",
-            r->figure->name, s->workers, bench_unit(r->row, r->figure),
-            quantile(s->value, s->n, 0.5), quantile(s->value, s->n, 0));
+            r->figure->name, r->peer != NULL ? r->peer->name : "skua", s->workers,
+            bench_unit(r->row, r->figure), quantile(s->value, s->n, 0.5),
+            quantile(s->value, s->n, 0));
     fprintf(out,
             ",\"max\":%.6g,\"n\":%d,\"better\":\"%s\",\"p25\":%.6g,\"cpu_ns_per_op\":%.6g,"
             "\"cores\":%.4g",
@@ -183,6 +242,9 @@ static void json_side(FILE *out, const struct bench_config *config, const struct
     if (side == SIDES - 1 && r->ratio_count > 0)
         fprintf(out, ",\"ratio\":%.4g,\"ratio_p25\":%.4g", quantile(r->ratio, r->ratio_count, 0.5),
                 quantile(r->ratio, r->ratio_count, 0.25));
+    if (r->peer != NULL)
+        fprintf(out, ",\"skua_ratio\":%.4g,\"skua_cpu_ratio\":%.4g", versus(r, side, false),
+                versus(r, side, true));
     fprintf(out,
             ",\"seconds\":%g,\"cpus\":%ld,\"kernel\":\"%s\",\"compiler\":\"%s\",\"version\":\"%s\","
             "\"time\":%lld",
@@ -201,6 +263,11 @@ void report_json(FILE *out, const struct bench_config *config, const struct resu
                 json_side(out, config, &results[i], side);
 }
 
+static bool has_bar(const struct result *r)
+{
+    return r->ratio_count > 0 && r->peer == NULL;
+}
+
 void report_svg(FILE *out, const struct bench_config *config, const struct result *results,
                 int count)
 {
@@ -209,7 +276,7 @@ void report_svg(FILE *out, const struct bench_config *config, const struct resul
     double most = config->workers;
     for (int i = 0; i < count; i++) {
         double ratio = quantile(results[i].ratio, results[i].ratio_count, 0.5);
-        bars += results[i].ratio_count > 0;
+        bars += has_bar(&results[i]);
         most = ratio > most ? ratio : most;
     }
     int height = TOP + bars * STEP + 20;
@@ -233,7 +300,7 @@ void report_svg(FILE *out, const struct bench_config *config, const struct resul
                 LEFT + x * scale, TOP - 8, x);
     int y = TOP;
     for (int i = 0; i < count; i++) {
-        if (results[i].ratio_count == 0)
+        if (!has_bar(&results[i]))
             continue;
         double ratio = quantile(results[i].ratio, results[i].ratio_count, 0.5);
         fprintf(out,

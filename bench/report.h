@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { PAIRS_MAX = 99, SIDES = 2 };
+enum { PAIRS_MAX = 99, RESULTS_MAX = 256, SIDES = 2 };
 
 /* All samples of one figure with one number of workers. */
 struct series {
@@ -26,7 +26,9 @@ struct series {
 struct result {
     const struct bench_row *row;
     const struct bench_figure *figure;
-    struct series side[SIDES]; /* 1 worker, N workers */
+    const struct bench_peer *peer; /* NULL: skua */
+    const struct result *skua;     /* of a peer: the same figure of skua */
+    struct series side[SIDES];     /* 1 worker, N workers */
     int side_count;
     int ratio_count;
     double ratio[PAIRS_MAX]; /* speed-up of each pair: above 1, N workers are faster */

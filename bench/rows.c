@@ -175,61 +175,6 @@ static void yield_free(const struct bench_config *config, struct bench_sample *s
     yield_pair(config, s, true);
 }
 
-/* ---- wake: two free tasks hand a future to and fro ---- */
-
-/* Whoever is handed a player's future answers by setting it, with a future of his own to be set
- * next. Each future has two handles, one of the task that awaits it and one of the task that sets
- * it. */
-struct player {
-    skua_future *first; /* to await, or NULL for the one who begins */
-    skua_future *serve; /* to set first */
-    double until;
-    uint64_t hops;
-};
-
-static void *play(void *arg)
-{
-    struct player *p = arg;
-    skua_future *mine = p->first;
-    skua_future *theirs = p->serve;
-    for (uint64_t hop = 0;; hop++) {
-        if (theirs != NULL) {
-            bool is_last = hop % BATCH == 0 && bench_now() >= p->until;
-            mine = is_last ? NULL : skua_future_new();
-            skua_future_set_result(theirs, skua_retain(mine));
-            skua_release(theirs);
-            p->hops++;
-        }
-        if (mine == NULL)
-            return NULL;
-        void *next = NULL;
-        if (skua_join(mine, &next) < 0)
-            return skua_fail(-EIO);
-        theirs = next;
-        if (theirs == NULL)
-            return NULL;
-    }
-}
-
-static void wake(const struct bench_config *config, struct bench_sample *s)
-{
-    struct bench_clock begin = bench_clock_read();
-    skua_future *ball = skua_future_new();
-    if (ball == NULL) {
-        bench_fail(s, "no future");
-        return;
-    }
-    struct player p[2] = {{.first = ball}, {.serve = skua_retain(ball)}};
-    skua_task *t[2];
-    for (int i = 0; i < 2; i++) {
-        p[i].until = begin.wall + config->seconds;
-        t[i] = skua_go(play, &p[i]);
-    }
-    if (skua_gather(t, 2, NULL, SKUA_RELEASE) < 0)
-        bench_fail(s, "a player failed");
-    s->value[0] = bench_value_ns(begin, (double)(p[0].hops + p[1].hops));
-}
-
 static const struct bench_row rows[] = {
     {.figure = {{"fib_tasks",
                  "fork-join: fib(27) with skua_go and skua_join, no cut-off; per task"}},
@@ -255,10 +200,6 @@ static const struct bench_row rows[] = {
     {.figure = {{"yield_free", "two free tasks yield"}},
      .unit = "ns/op",
      .body = yield_free,
-     .is_free_main = true},
-    {.figure = {{"wake", "two free tasks hand a future to and fro; per hand-over"}},
-     .unit = "ns/op",
-     .body = wake,
      .is_free_main = true},
 };
 BENCH_ROWS(100, rows);

@@ -14,8 +14,10 @@
 #include <skua/group.h>  /* gather, wait, timeouts, pinned groups */
 #include <skua/sync.h>   /* locks, events, conditions, semaphores, barriers */
 #include <skua/queue.h>  /* queues */
+#include <skua/taskgroup.h> /* task groups and map */
 #include <skua/loop.h>   /* the loop: callbacks, timers, other threads */
 #include <skua/thread.h> /* blocking work */
+#include <skua/context.h> /* variables of a task, handed down to what it starts */
 #include <skua/net.h>    /* sockets and servers */
 #include <skua/signal.h> /* Unix signals */
 #include <skua/obs.h>    /* counters */

@@ -67,6 +67,9 @@ typedef struct skua_task skua_future;
 typedef struct skua_group skua_group;
 typedef struct skua_group skua_loop;
 
+/* A set of variables with their values, see skua/context.h. asyncio: contextvars.Context. */
+typedef struct skua_context skua_context;
+
 /* A scheduled callback by name. A value: nothing to release, never dangles; {0} names none.
  * asyncio: Handle, TimerHandle. */
 typedef struct {

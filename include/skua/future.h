@@ -30,12 +30,15 @@ SKUA_API bool skua_future_set_error(skua_future *f, int err);
 
 /* Has cb(task, arg) called once the task or future is done: never inside this call nor inside the
  * one that ends it, in the order of registration, in the group that added it (added by a free
- * task: on any worker). Never suspends. From: runtime. Returns 0, -ENOMEM, -EINVAL, -EPERM.
+ * task: on any worker) and in a copy of the context that the caller has now. A callback whose
+ * runtime ends first is not called. Never suspends. From: runtime. Returns 0, -ENOMEM, -EINVAL,
+ * -EPERM.
  * asyncio: Future.add_done_callback(). */
 SKUA_API int skua_add_done_callback(skua_task *task, skua_done_cb cb, void *arg);
 
-/* Removes every registration of this cb with this arg that was not scheduled yet and returns how
- * many there were. Never suspends. From: runtime. asyncio: Future.remove_done_callback(). */
+/* Removes every registration of this cb with this arg that was made in the caller's runtime and not
+ * scheduled yet, and returns how many there were. Never suspends. From: runtime; elsewhere 0.
+ * asyncio: Future.remove_done_callback(). */
 SKUA_API size_t skua_remove_done_callback(skua_task *task, skua_done_cb cb, void *arg);
 
 #ifdef __cplusplus

@@ -23,13 +23,14 @@ SKUA_API skua_loop *skua_loop_new_with(const struct skua_run_opts *opts);
 /* Runs the loop until the task is done and gives its result; borrows the handle. The loop can be
  * run again afterwards. Blocks the calling thread. From: the thread that made the loop, not
  * inside a task. Returns 0, the task's error, -EAGAIN when the loop was stopped first, -EPERM
- * inside a runtime, -EBUSY while it runs already, -ESHUTDOWN once closed, -EINVAL.
+ * inside a runtime (a loop that runs already included) or on another thread, -ESHUTDOWN once
+ * closed, -EINVAL.
  * asyncio: loop.run_until_complete(). */
 SKUA_API int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result);
 
 /* Runs the loop until skua_loop_stop(). Stopped before it starts: exactly one round. Blocks the
  * calling thread. From: the thread that made the loop, not inside a task. Returns 0, -EPERM,
- * -EBUSY, -ESHUTDOWN, -EINVAL. asyncio: loop.run_forever(). */
+ * -ESHUTDOWN, -EINVAL. asyncio: loop.run_forever(). */
 SKUA_API int skua_loop_run_forever(skua_loop *loop);
 
 /* Makes the run call return after the callbacks and tasks that are ready now. Never suspends.
@@ -37,9 +38,12 @@ SKUA_API int skua_loop_run_forever(skua_loop *loop);
 SKUA_API void skua_loop_stop(skua_loop *loop);
 
 /* Cancels what is left, stops the runtime and frees the loop, as the end of skua_run() does.
+ * Other threads may keep calling in, they are answered -ESHUTDOWN from the beginning of the close
+ * on; so are calls on the closed loop, until 64 further ones were closed: then the handle is no
+ * longer valid.
  * Blocks the calling thread. From: the thread that made the loop. Closing again does nothing.
  * Returns 0, -ETIMEDOUT when a task did not end within .shutdown_timeout, -EPERM inside a runtime,
- * -EBUSY while the loop runs, -EINVAL. asyncio: loop.close(). */
+ * on another thread or for the loop of a runner, -EINVAL. asyncio: loop.close(). */
 SKUA_API int skua_loop_close(skua_loop *loop);
 
 /* The loop on which the caller runs, borrowed: the group of the current task or callback; NULL in

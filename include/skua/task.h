@@ -13,6 +13,7 @@ struct skua_spawn_opts {
     size_t size;       /* sizeof(struct skua_spawn_opts); the macro fills it in */
     const char *name;  /* copied; default "Task-N" */
     skua_group *group; /* the pinned group to run in; allowed from any thread */
+    skua_context *context; /* run in this context; default: a copy of the caller's */
     size_t copy;       /* copy this many bytes of *arg into the task and hand the body the copy */
     skua_cb drop;      /* called once with the argument if the body will never run */
     size_t stack_size; /* bytes; 0: the runtime's */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "sched/queues.h"
+#include "sched/runtime.h"
 #include "sched/wait.h"
 
 struct iterator;
@@ -114,7 +115,7 @@ int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_
     made->deadline = deadline;
     *iterator_of(it) = made;
     for (size_t i = 0; i < n; i++)
-        if (!rt_waiter_add(tasks[i], &made->nodes[i].waiter))
+        if (!rt_waiter_add_here(w, tasks[i], &made->nodes[i].waiter))
             note_end(made, tasks[i], &out);
     rt_ready_batch(&out);
     return 0;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/spin.h"
+#include "sched/context.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/spawn.h"
@@ -28,6 +29,7 @@ struct call {
     struct rt_step_timer timer;
     skua_cb              cb;
     void                *arg;
+    uintptr_t            vars; /* the context it runs in */
 };
 
 _Static_assert(sizeof(struct call) <= RT_SLAB_OBJECT_BYTES,
@@ -44,6 +46,7 @@ static void free_call(struct call *c)
 {
     struct rt_worker *w = rt_self();
     rt_group_unkeep(c->timer.step.home);
+    rt_vars_drop(c->vars);
     /* as a task leaves it: nothing cold */
     memset(&c->timer, 0, sizeof *c - offsetof(struct call, timer));
     rt_slab_put(w ? &w->slab : NULL, c);
@@ -78,8 +81,11 @@ static void run(struct rt_step *step)
     skua_cb      cb = c->cb;
     void        *arg = c->arg;
     if (claim(c)) {
+        rt_context_step_begin(rt_self(), c->vars);
+        c->vars = 0;
         free_call(c);
         cb(arg);
+        rt_context_step_end(rt_self());
     } else if (is_second(c)) {
         free_call(c);
     }
@@ -109,12 +115,14 @@ static struct call *make(struct rt_worker *w, struct skua_group *home, skua_cb c
         return NULL;
     /* relaxed: fixed while in use */
     rt_store_relaxed(&((struct skua_task *)(void *)c)->kind, RT_KIND_CALL);
+    rt_store_relaxed(&((struct skua_task *)(void *)c)->runtime, home->worker->rt->id);
     rt_store_relaxed(&c->state.bits, 0); /* relaxed: published by the queue */
     rt_store_relaxed(&c->wait.bits, rt_load_relaxed(&c->wait.bits) & RT_WW_TICKET);
     (void)rt_ww_arm_pinned(&c->wait);
     c->timer = (struct rt_step_timer){ .step = { .run = run, .drop = drop, .home = home } };
     c->cb = cb;
     c->arg = arg;
+    c->vars = rt_context_capture();
     rt_group_keep(home);
     return c;
 }
@@ -170,17 +178,31 @@ skua_handle skua_call_at(double when, skua_cb cb, void *arg)
     return call_at(w, deadline, cb, arg);
 }
 
-bool skua_handle_cancel(skua_handle h)
+static bool cancel(struct call *c, skua_handle h)
 {
-    struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
-    if (!t || rt_task_kind(t) != RT_KIND_CALL)
-        return false;
-    struct call *c = (struct call *)(void *)t;
     if (rt_ww_claim(&c->wait, rt_ww_ticket(h.id), CANCELLING) == RT_CLAIM_STALE)
         return false;
     if (rt_timer_disarm(&c->timer.timer) || is_second(c))
         free_call(c);
     return true;
+}
+
+bool skua_handle_cancel(skua_handle h)
+{
+    struct rt_worker *w = rt_self();
+    struct skua_task *t = h.id ? rt_name_task(h.id) : NULL;
+    if (!t || rt_task_kind(t) != RT_KIND_CALL)
+        return false;
+    struct call *c = (struct call *)(void *)t;
+    uint16_t     id = rt_load_relaxed(&t->runtime); /* relaxed: if it is another one's, the claim
+                                                       fails */
+    if (w && w->rt->id == id)
+        return cancel(c, h);
+    struct rt_runtime *rt = rt_runtime_visit(id);
+    bool               cancelled = rt && cancel(c, h);
+    if (rt)
+        rt_runtime_unvisit(rt);
+    return cancelled;
 }
 
 int skua_call_soon_threadsafe(skua_loop *loop, skua_cb cb, void *arg)

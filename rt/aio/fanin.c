@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "sched/cancel.h"
+#include "sched/runtime.h"
 
 static bool counts_as_bad(struct rt_fanin *f, uint64_t outcome)
 {
@@ -113,7 +114,7 @@ static void link_nodes(struct rt_fanin *f)
         struct rt_fanin_node *node = &f->nodes[i];
         node->in = f;
         node->waiter = (struct rt_waiter){ .fire = fire };
-        if (!rt_waiter_add(f->tasks[i], &node->waiter))
+        if (!rt_waiter_add_here(rt_self(), f->tasks[i], &node->waiter))
             account(f, f->tasks[i], &out);
     }
     rt_ready_batch(&out); /* at most the step: the waiting task has not left its stack */

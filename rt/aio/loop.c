@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "aio/runner.h"
 #include "aio/signals.h"
 #include "sched/cancel.h"
 #include "sched/finish.h"
@@ -124,14 +125,14 @@ static int outcome(struct skua_task *main, struct interrupt *i, void **ret_resul
     return r;
 }
 
-static int run_main(struct rt_runtime *rt, skua_fn fn, void *arg, const struct skua_run_opts *opts)
+int rt_run_main(struct rt_runtime *rt, const struct rt_main *what, void **ret_result)
 {
-    struct skua_spawn_opts named = { .size = sizeof named, .where = "skua_run" };
+    struct skua_spawn_opts opts = { .size = sizeof opts, .where = what->where,
+                                    .context = what->context };
     struct interrupt       i;
     int                    r = -ENOMEM;
-    bool                   is_free = opts && opts->free_main;
-    struct skua_group     *home = is_free ? NULL : rt->main_group;
-    struct skua_task      *main = rt_spawn(rt_self(), rt, home, fn, arg, &named, &r);
+    struct skua_group     *home = what->is_free ? NULL : rt->main_group;
+    struct skua_task      *main = rt_spawn(rt_self(), rt, home, what->fn, what->arg, &opts, &r);
     if (!main)
         return r;
     arm(&i, rt, main);
@@ -139,9 +140,10 @@ static int run_main(struct rt_runtime *rt, skua_fn fn, void *arg, const struct s
         r = run_until(rt, main);
     while (r == 0 && !rt_task_is_done(main)); /* skua_loop_stop() does not end run() */
     end_interrupt(&i);
-    SKUA_IGNORE(rt_runtime_drain(rt)); /* what did not end was named */
     if (r == 0)
-        r = outcome(main, &i, opts ? opts->result : NULL);
+        r = outcome(main, &i, ret_result);
+    else
+        (void)rt_cancel(main); /* the loop could not run: nobody will look at it */
     rt_task_unref(NULL, main);
     return r;
 }
@@ -156,7 +158,10 @@ int skua_run_with(skua_fn main, void *arg, const struct skua_run_opts *opts)
     int r = rt_runtime_new(opts, &rt);
     if (r < 0)
         return r;
-    r = run_main(rt, main, arg, opts);
+    struct rt_main what = { .fn = main, .arg = arg, .where = "skua_run",
+                            .is_free = opts && opts->free_main };
+    r = rt_run_main(rt, &what, opts ? opts->result : NULL);
+    SKUA_IGNORE(rt_runtime_drain(rt)); /* what did not end was named */
     rt_runtime_free(rt);
     return r;
 }
@@ -177,9 +182,12 @@ static int check_loop(skua_loop *loop)
         return -EINVAL;
     if (rt_self())
         return -EPERM;
-    if (rt_load_acquire(&loop->closed)) /* pairs: PHASE <- bury_loop */
+    if (!rt_group_visit(loop))
         return -ESHUTDOWN;
-    return loop->running ? -EBUSY : 0;
+    struct rt_runtime *rt = loop->worker->rt;
+    int                r = rt->owner == rt_sys_gettid() ? 0 : -EPERM;
+    rt_group_leave(loop);
+    return r;
 }
 
 int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result)
@@ -233,6 +241,8 @@ int skua_loop_close(skua_loop *loop)
     if (r < 0)
         return r;
     struct rt_runtime *rt = loop->worker->rt;
+    if (rt->has_runner)
+        return -EPERM;
     r = rt_runtime_drain(rt);
     rt_runtime_free(rt);
     return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 7: aio. The pool of threads that run what blocks. */
+/* floor 7: aio. Jobs, and the lanes of one runtime from the first job to the last thread. */
 #include "aio/pool.h"
 
 #include <errno.h>
@@ -7,43 +7,17 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sched/cancel.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 
 enum {
-    IDLE_S = 10,      /* an idle thread ends after so long                              */
-    STOP_S = 300,     /* how long the end of a runtime waits for jobs, unless told; as asyncio */
-    THREADS_MAX = 32, /* of the default limit, min(32, cpus + 4), which is asyncio's    */
-    THREADS_MORE = 4,
-};
-
-struct pool_thread {
-    struct rt_list   node;   /* of the pool's threads; under the mutex          */
-    struct rt_pool  *pool;   /* counted                                         */
-    struct rt_thread thread; /* written before anybody else can see the record  */
-    struct rt_job   *job;    /* it runs; under the mutex                        */
-    bool             abandoned; /* the runtime has gone on without it; under the mutex */
-};
-
-struct rt_pool {
-    struct rt_mutex_cond mc;
-    struct rt_runtime   *rt;      /* not after the runtime has ended               */
-    RT_ATOMIC(uint32_t)  refs;
-    /* under the mutex */
-    struct rt_list       queue;   /* of jobs                                       */
-    struct rt_list       threads; /* that have not ended and are not abandoned     */
-    struct pool_thread  *ended;   /* the last one that ended by itself, not joined */
-    size_t               queued;
-    unsigned             count;   /* of threads                                    */
-    unsigned             limit;
-    unsigned             idle;    /* without a job, those that just start included */
-    unsigned             watchers; /* who wait for jobs or threads to end           */
-    bool                 stopping;
+    STOP_S = 300, /* how long the end of a runtime waits for jobs, unless told; as asyncio */
+    NAG_MS = 10,  /* between two signals to a call that shall end                          */
 };
 
 /* In place of a pool that was stopped. */
@@ -51,66 +25,93 @@ static struct rt_pool closed;
 
 static __thread struct rt_job *running;
 
-/* --- life --- */
+/* --- life of the pool --- */
 
-static void pool_release(struct rt_pool *pool)
+void rt_pool_keep(struct rt_pool *pool)
 {
-    if (rt_sub_acq_rel(&pool->refs, 1) != 1) /* pairs: POOL -> pool_release */
-        return;                              /* pairs: POOL <- pool_release */
-    rt_mutex_cond_fini(&pool->mc);
+    (void)rt_add_relaxed(&pool->refs, 1); /* relaxed: the caller has one, or the runtime's lock */
+}
+
+void rt_pool_release(struct rt_pool *pool)
+{
+    if (rt_sub_acq_rel(&pool->refs, 1) != 1) /* pairs: POOL -> rt_pool_release */
+        return;                              /* pairs: POOL <- rt_pool_release */
+    for (unsigned i = 0; i < pool->n; i++)
+        rt_mutex_cond_fini(&pool->lane[i].lane.mc);
     rt_free(pool);
 }
 
-static unsigned thread_limit(struct rt_runtime *rt)
+static int lane_init(struct rt_pool *pool, unsigned i)
 {
-    int cpus = rt->blocking_threads > 0 ? 0 : rt_cpu_count("");
-    if (!cpus)
-        return (unsigned)rt->blocking_threads;
-    return cpus + THREADS_MORE < THREADS_MAX ? (unsigned)cpus + THREADS_MORE : THREADS_MAX;
+    struct rt_pool_lane *home = &pool->lane[i];
+    home->pool = pool;
+    home->name = pool->plan.lane[i].name;
+    home->idle_ns = pool->plan.idle_ns;
+    home->lane.start = rt_lane_start_thread;
+    home->lane.limit = (unsigned)rt_lane_plan_threads(&pool->plan, i);
+    rt_list_init(&home->lane.queue);
+    rt_list_init(&home->lane.seats);
+    return rt_mutex_cond_init(&home->lane.mc);
 }
 
 static struct rt_pool *pool_new(struct rt_runtime *rt)
 {
-    struct rt_pool *pool = rt_calloc(1, sizeof *pool);
+    struct rt_pool *pool = rt_calloc(1, sizeof *pool + rt->lanes.n * sizeof pool->lane[0]);
     if (!pool)
         return NULL;
-    if (rt_mutex_cond_init(&pool->mc) < 0) {
-        rt_free(pool);
-        return NULL;
-    }
     pool->rt = rt;
-    pool->limit = thread_limit(rt);
-    rt_list_init(&pool->queue);
-    rt_list_init(&pool->threads);
+    pool->plan = rt->lanes;
     rt_init(&pool->refs, 1);
+    for (; pool->n < rt->lanes.n; pool->n++) {
+        if (lane_init(pool, pool->n) < 0) {
+            rt_pool_release(pool);
+            return NULL;
+        }
+    }
     return pool;
 }
 
 static void pool_stop(struct rt_runtime *rt);
+static bool pool_tick(struct rt_runtime *rt);
 
-/* One reference for the caller. */
+/* One reference for the caller. NULL: there is none, or it was stopped. */
+static struct rt_pool *pool_find(struct rt_runtime *rt)
+{
+    rt_lock(&rt->lock);
+    struct rt_pool *pool = rt->pool == &closed ? NULL : rt->pool;
+    if (pool)
+        rt_pool_keep(pool);
+    rt_unlock(&rt->lock);
+    return pool;
+}
+
+/* The same, making it. */
 static struct rt_pool *pool_get(struct rt_runtime *rt, int *ret_err)
 {
     *ret_err = -ENOMEM;
     rt_lock(&rt->lock);
-    if (!rt->pool && (rt->pool = pool_new(rt)) != NULL)
+    if (!rt->pool && (rt->pool = pool_new(rt)) != NULL) {
         rt->pool_stop = pool_stop;
+        rt->pool_tick = pool_tick;
+    }
     struct rt_pool *pool = rt->pool;
     if (pool == &closed) {
         *ret_err = -ESHUTDOWN;
         pool = NULL;
     }
     if (pool)
-        (void)rt_add_relaxed(&pool->refs, 1); /* relaxed: with the lock held the runtime has one */
+        rt_pool_keep(pool);
     rt_unlock(&rt->lock);
     return pool;
 }
+
+/* --- life of a job --- */
 
 static void label_job(struct rt_job *job, struct skua_task *by, const char *name)
 {
     struct rt_cold *cold = NULL;
     if (by && !name)
-        cold = rt_load_acquire(&by->cold); /* pairs: COLD <- rt_task_cold */
+        cold = rt_task_cold_if_any(by);
     if (cold)
         name = rt_load_acquire(&cold->name); /* pairs: COLD <- rt_task_set_name */
     if (name)
@@ -121,9 +122,27 @@ static void label_job(struct rt_job *job, struct skua_task *by, const char *name
         (void)snprintf(job->label, sizeof job->label, "a callback");
 }
 
-struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct skua_task *by,
-                          const char *name, int *ret_err)
+static int take_options(struct rt_job *job, const struct skua_thread_opts *opts)
 {
+    job->token = opts->token;
+    job->where = opts->where;
+    job->interrupt = opts->interrupt;
+    int r = opts->interrupt ? rt_interrupt_install() : 0;
+    if (r < 0 || !opts->copy)
+        return r;
+    job->copy = rt_malloc(opts->copy);
+    if (!job->copy)
+        return -ENOMEM;
+    job->arg = memcpy(job->copy, job->arg, opts->copy);
+    return 0;
+}
+
+struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct skua_task *by,
+                          const struct skua_thread_opts *opts, int *ret_err)
+{
+    int lane = *ret_err = rt_lane_plan_find(&rt->lanes, opts->lane);
+    if (lane < 0)
+        return NULL;
     struct rt_job *job = rt_calloc(1, sizeof *job);
     if (!job) {
         *ret_err = -ENOMEM;
@@ -134,33 +153,28 @@ struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct s
         rt_free(job);
         return NULL;
     }
+    job->lane = &job->pool->lane[lane];
     job->fn = fn;
     job->arg = arg;
-    job->refs = 1;
-    label_job(job, by, name);
-    return job;
+    job->vars = rt_context_capture();
+    rt_lane_item_init(&job->item);
+    label_job(job, by, opts->name);
+    *ret_err = take_options(job, opts);
+    if (*ret_err == 0)
+        return job;
+    rt_job_release(job);
+    return NULL;
 }
 
 void rt_job_release(struct rt_job *job)
 {
     struct rt_pool *pool = job->pool;
-    rt_mutex_cond_lock(&pool->mc);
-    bool last = --job->refs == 0;
-    rt_mutex_cond_unlock(&pool->mc);
-    if (!last)
+    if (!rt_lane_unref(&job->lane->lane, &job->item))
         return;
+    rt_vars_drop(job->vars);
     rt_free(job->copy);
     rt_free(job);
-    pool_release(pool);
-}
-
-/* Whoever waits for jobs or threads to end shares the condition with idle threads. */
-static void wake(struct rt_pool *pool)
-{
-    if (pool->watchers > 0)
-        rt_mutex_cond_broadcast(&pool->mc);
-    else
-        rt_mutex_cond_signal(&pool->mc);
+    rt_pool_release(pool);
 }
 
 /* --- the end of a job --- */
@@ -174,12 +188,11 @@ static void let_time_go(struct rt_runtime *rt)
         rt_notify(rt);
 }
 
-/* After it nobody touches the job on behalf of the future. */
-static void leave_future(struct rt_job *job, struct rt_worker *w)
+/* After it nobody touches the job on behalf of the future, which may be done already. */
+static void leave_future(struct rt_job *job)
 {
-    if (job->token)
+    if (job->watch.fire)
         (void)rt_waiter_remove(job->future, &job->watch);
-    rt_task_unref(w, job->future);
 }
 
 static void complete_future(struct rt_job *job, void *result)
@@ -187,210 +200,47 @@ static void complete_future(struct rt_job *job, void *result)
     struct skua_task *f = job->future;
     if (job->message[0] && skua_failed(result) && !rt_task_is_done(f))
         SKUA_IGNORE(rt_task_set_message(f, job->message)); /* the error itself is what counts */
-    if (job->token)
-        (void)rt_waiter_remove(f, &job->watch); /* a function that has returned need not be asked */
+    leave_future(job); /* a function that has returned need not be asked */
     (void)rt_future_complete(f, result);
     rt_task_unref(rt_self(), f);
 }
 
-/* Delivers the result and drops the pool's reference. The runtime is there as long: pool_stop waits
- * for the threads that are in here. */
-static void settle(struct rt_job *job, void *result)
+/* The runtime is there as long: pool_stop waits for the threads that are in here. */
+void rt_job_settle(struct rt_job *job, uint64_t name)
 {
-    struct rt_pool   *pool = job->pool;
-    struct rt_runtime *rt = pool->rt;
-    struct rt_fifo    out = { 0 };
-    rt_mutex_cond_lock(&pool->mc);
-    job->state = RT_JOB_DONE;
-    job->result = result;
-    if (job->name)
-        (void)rt_name_claim(job->name, 0, &out);
-    if (pool->watchers > 0)
-        rt_mutex_cond_broadcast(&pool->mc);
-    rt_mutex_cond_unlock(&pool->mc);
+    struct rt_runtime *rt = job->pool->rt;
+    struct rt_fifo     out = { 0 };
+    if (name)
+        (void)rt_name_claim(name, 0, &out);
     rt_ready_batch(&out);
     if (job->future)
-        complete_future(job, result);
+        complete_future(job, job->result);
     let_time_go(rt);
     rt_job_release(job);
 }
 
-/* --- threads --- */
-
-/* With the mutex held. NULL: the thread ends. */
-static struct rt_job *next_job(struct rt_pool *pool)
+void rt_job_forsake(struct rt_job *job)
 {
-    uint64_t deadline = rt_ns_add(rt_clock_now(), IDLE_S * RT_NS_PER_SEC);
-    int      r = 0;
-    while (rt_list_is_empty(&pool->queue) && !pool->stopping && r == 0)
-        r = rt_mutex_cond_wait(&pool->mc, deadline);
-    pool->idle--;
-    struct rt_list *node = rt_list_pop_front(&pool->queue);
-    if (!node)
-        return NULL;
-    pool->queued--;
-    return rt_list_entry(node, struct rt_job, node);
+    if (job->future) {
+        leave_future(job);
+        rt_task_unref(NULL, job->future);
+    }
+    rt_job_release(job);
 }
 
-static void *call(struct rt_job *job)
+/* --- what threads and callers do with a job --- */
+
+void *rt_job_call(struct rt_job *job)
 {
     if (job->future && rt_task_is_done(job->future))
         return skua_fail(-ECANCELED);
     running = job;
+    rt_context_thread_begin(job->vars);
+    job->vars = 0;
     void *result = job->fn(job->arg);
+    rt_context_thread_end();
     running = NULL;
     return result;
-}
-
-/* With the mutex held before and after. False: nobody waits for this thread any more. */
-static bool run_job(struct pool_thread *me, struct rt_job *job)
-{
-    struct rt_pool *pool = me->pool;
-    me->job = job;
-    job->state = RT_JOB_RUNNING;
-    rt_mutex_cond_unlock(&pool->mc);
-    void *result = call(job);
-    rt_mutex_cond_lock(&pool->mc);
-    me->job = NULL;
-    bool abandoned = me->abandoned;
-    rt_mutex_cond_unlock(&pool->mc);
-    if (!abandoned) {
-        settle(job, result);
-        rt_mutex_cond_lock(&pool->mc);
-        pool->idle++;
-        return true;
-    }
-    if (job->future)
-        leave_future(job, NULL);
-    rt_job_release(job);
-    rt_mutex_cond_lock(&pool->mc);
-    return false;
-}
-
-static void join(struct pool_thread *thread)
-{
-    if (!thread)
-        return;
-    SKUA_IGNORE(rt_sys_thread_join(thread->thread)); /* it is ours and not joined yet */
-    rt_free(thread);
-}
-
-/* With the mutex held, which is released. A thread that ends joins the one that ended before it. */
-static void end_thread(struct pool_thread *me)
-{
-    struct rt_pool     *pool = me->pool;
-    struct pool_thread *before = me;
-    if (!me->abandoned) {
-        rt_list_remove(&me->node);
-        pool->count--;
-        before = pool->ended;
-        pool->ended = me;
-        if (pool->watchers > 0)
-            rt_mutex_cond_broadcast(&pool->mc);
-    }
-    rt_mutex_cond_unlock(&pool->mc);
-    if (before == me)
-        rt_free(me);
-    else
-        join(before);
-    pool_release(pool);
-}
-
-static void *thread_main(void *arg)
-{
-    struct pool_thread *me = arg;
-    struct rt_pool     *pool = me->pool;
-    struct rt_job      *job;
-    rt_mutex_cond_lock(&pool->mc);
-    do
-        job = next_job(pool);
-    while (job && run_job(me, job));
-    end_thread(me);
-    return NULL;
-}
-
-/* With the mutex held. */
-static int start_thread(struct rt_pool *pool)
-{
-    struct pool_thread *thread = rt_calloc(1, sizeof *thread);
-    if (!thread)
-        return -ENOMEM;
-    thread->pool = pool;
-    (void)rt_add_relaxed(&pool->refs, 1); /* relaxed: the caller has one */
-    int r = rt_sys_thread_create(&thread->thread, thread_main, thread, "skua-pool");
-    if (r < 0) {
-        (void)rt_sub_relaxed(&pool->refs, 1); /* relaxed: likewise */
-        rt_free(thread);
-        return r;
-    }
-    rt_list_push_back(&pool->threads, &thread->node);
-    pool->count++;
-    pool->idle++;
-    return 0;
-}
-
-/* --- what the callers do with a job --- */
-
-int rt_job_submit(struct rt_job *job)
-{
-    struct rt_pool *pool = job->pool;
-    int             r = 0;
-    rt_mutex_cond_lock(&pool->mc);
-    if (pool->stopping)
-        r = -ESHUTDOWN;
-    else if (pool->queued >= pool->idle && pool->count < pool->limit)
-        r = start_thread(pool);
-    if (r < 0 && r != -ESHUTDOWN && pool->count > 0)
-        r = 0; /* no further thread: the job takes its turn with those that are there */
-    if (r == 0) {
-        (void)rt_add_sc(&pool->rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
-        job->state = RT_JOB_QUEUED;
-        job->refs++;
-        rt_list_push_back(&pool->queue, &job->node);
-        pool->queued++;
-        wake(pool);
-    }
-    rt_mutex_cond_unlock(&pool->mc);
-    return r;
-}
-
-enum rt_job_state rt_job_withdraw(struct rt_job *job)
-{
-    struct rt_pool *pool = job->pool;
-    rt_mutex_cond_lock(&pool->mc);
-    enum rt_job_state found = job->state;
-    if (found == RT_JOB_QUEUED) {
-        rt_list_remove(&job->node);
-        pool->queued--;
-        job->state = RT_JOB_DONE;
-        job->refs--;
-    }
-    rt_mutex_cond_unlock(&pool->mc);
-    if (found == RT_JOB_QUEUED)
-        let_time_go(pool->rt);
-    return found;
-}
-
-bool rt_job_set_name(struct rt_job *job, uint64_t name)
-{
-    struct rt_pool *pool = job->pool;
-    rt_mutex_cond_lock(&pool->mc);
-    bool pending = job->state != RT_JOB_DONE;
-    if (pending)
-        job->name = name;
-    rt_mutex_cond_unlock(&pool->mc);
-    return pending;
-}
-
-void rt_job_block(struct rt_job *job)
-{
-    struct rt_pool *pool = job->pool;
-    rt_mutex_cond_lock(&pool->mc);
-    pool->watchers++;
-    while (job->state != RT_JOB_DONE)
-        SKUA_IGNORE(rt_mutex_cond_wait(&pool->mc, RT_NEVER));
-    pool->watchers--;
-    rt_mutex_cond_unlock(&pool->mc);
 }
 
 RT_NOINLINE void rt_job_set_message(const char *text)
@@ -400,44 +250,81 @@ RT_NOINLINE void rt_job_set_message(const char *text)
         (void)snprintf(job->message, sizeof job->message, "%s", text);
 }
 
+int rt_job_submit(struct rt_job *job)
+{
+    struct rt_runtime *rt = job->pool->rt;
+    (void)rt_add_sc(&rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
+    job->since = rt_clock_now();
+    int r = rt_lane_push(&job->lane->lane, &job->item);
+    if (r < 0)
+        let_time_go(rt);
+    return r;
+}
+
+enum rt_job_state rt_job_withdraw(struct rt_job *job)
+{
+    int found = rt_lane_withdraw(&job->lane->lane, &job->item);
+    if (found == RT_JOB_QUEUED)
+        let_time_go(job->pool->rt);
+    return (enum rt_job_state)found;
+}
+
+void rt_job_ask(struct rt_job *job)
+{
+    skua_token_set(job->token);
+    if (!job->interrupt)
+        return;
+    rt_lane_ask(&job->item);
+    rt_watch_ask(job->pool->rt);
+}
+
+bool rt_job_set_name(struct rt_job *job, uint64_t name)
+{
+    return rt_lane_rename(&job->lane->lane, &job->item, name);
+}
+
+void rt_job_block(struct rt_job *job)
+{
+    rt_lane_block(&job->lane->lane, &job->item);
+}
+
+/* --- what the watch does: signals --- */
+
+static bool pool_tick(struct rt_runtime *rt)
+{
+    struct rt_pool *pool = pool_find(rt);
+    bool            again = false;
+    if (!pool)
+        return false;
+    for (unsigned i = 0; i < pool->n; i++)
+        again |= rt_lane_nag(&pool->lane[i].lane, rt_clock_now(), NAG_MS * RT_NS_PER_MS,
+                             rt_seat_interrupt);
+    rt_pool_release(pool);
+    return again;
+}
+
 /* --- the end of the runtime --- */
 
-static void ask_running(struct rt_pool *pool)
+static void ask_item(struct rt_lane_item *item)
 {
-    rt_list_foreach(node, &pool->threads)
-    {
-        struct rt_job *job = rt_list_entry(node, struct pool_thread, node)->job;
-        if (job && job->token)
-            skua_token_set(job->token);
-    }
+    rt_job_ask(rt_container_of(item, struct rt_job, item));
 }
 
 /* With the mutex held. The function runs on; who waits for it hears that it was cancelled, or, if
  * its frame may be what the function writes to, never runs again. */
-static void abandon(struct rt_pool *pool, struct pool_thread *thread)
+static void give_up(struct rt_seat *seat, struct rt_lane_item *item)
 {
-    struct rt_job *job = thread->job;
+    struct rt_job *job = rt_container_of(item, struct rt_job, item);
     struct rt_fifo never = { 0 };
-    rt_log("the thread job of %s did not return in time, its thread is left alone", job->label);
-    rt_list_remove(&thread->node);
-    pool->count--;
-    thread->abandoned = true;
-    (void)pthread_detach(thread->thread.id);
+    rt_log("the thread job of %s (lane %s%s%s) did not return in time, its thread is left alone",
+           job->label, job->lane->name, job->where ? ", called at " : "",
+           job->where ? job->where : "");
+    rt_seat_detach(seat);
     if (job->future)
         (void)rt_future_complete(job->future, skua_fail(-ECANCELED));
-    if (job->name && rt_name_claim(job->name, ECANCELED, &never) && never.head)
-        job->refs--; /* of the waiter */
-    (void)rt_sub_sc(&pool->rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
-}
-
-static void abandon_stuck(struct rt_pool *pool)
-{
-    rt_list_foreach_safe(node, &pool->threads)
-    {
-        struct pool_thread *thread = rt_list_entry(node, struct pool_thread, node);
-        if (thread->job)
-            abandon(pool, thread);
-    }
+    if (item->name && rt_name_claim(item->name, ECANCELED, &never) && never.head)
+        item->refs--; /* of the waiter */
+    (void)rt_sub_sc(&job->pool->rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
 }
 
 static uint64_t stop_deadline(struct rt_runtime *rt)
@@ -448,46 +335,51 @@ static uint64_t stop_deadline(struct rt_runtime *rt)
     return rt_ns_add(rt_clock_now(), ns);
 }
 
-/* Until every thread has ended; those without a job do so at once. */
-static void await_threads(struct rt_pool *pool, uint64_t deadline)
-{
-    while (pool->count > 0) {
-        if (rt_mutex_cond_wait(&pool->mc, deadline) != -ETIMEDOUT)
-            continue;
-        abandon_stuck(pool);
-        deadline = RT_NEVER;
-    }
-}
-
 static void pool_stop(struct rt_runtime *rt)
 {
-    struct rt_list left = RT_LIST_INIT(left);
-    rt_lock(&rt->lock);
+    struct rt_list  left = RT_LIST_INIT(left);
+    struct rt_list *node;
     struct rt_pool *pool = rt->pool;
+    for (unsigned i = 0; i < pool->n; i++)
+        rt_lane_close(&pool->lane[i].lane, &left, ask_item);
+    while ((node = rt_list_pop_front(&left)) != NULL) {
+        struct rt_job *job = rt_list_entry(node, struct rt_job, item.node);
+        job->result = skua_fail(-ECANCELED);
+        rt_job_settle(job, job->item.name);
+    }
+    uint64_t deadline = stop_deadline(rt);
+    for (unsigned i = 0; i < pool->n; i++)
+        rt_seat_join(rt_lane_drain(&pool->lane[i].lane, deadline, give_up));
+    rt_lock(&rt->lock);
     rt->pool = &closed;
     rt_unlock(&rt->lock);
+    rt_pool_release(pool);
+}
 
-    rt_mutex_cond_lock(&pool->mc);
-    pool->stopping = true;
-    pool->watchers++;
-    rt_list_splice_back(&left, &pool->queue);
-    pool->queued = 0;
-    rt_list_foreach(node, &left)
-        rt_list_entry(node, struct rt_job, node)->state = RT_JOB_DONE;
-    ask_running(pool);
-    rt_mutex_cond_broadcast(&pool->mc);
-    rt_mutex_cond_unlock(&pool->mc);
+/* --- looking at it --- */
 
-    struct rt_list *node;
-    while ((node = rt_list_pop_front(&left)) != NULL)
-        settle(rt_list_entry(node, struct rt_job, node), skua_fail(-ECANCELED));
-
-    rt_mutex_cond_lock(&pool->mc);
-    await_threads(pool, stop_deadline(rt));
-    pool->watchers--;
-    struct pool_thread *last = pool->ended;
-    pool->ended = NULL;
-    rt_mutex_cond_unlock(&pool->mc);
-    join(last);
-    pool_release(pool);
+int rt_pool_stats(struct rt_runtime *rt, const char *name, struct skua_lane_stats *ret_stats)
+{
+    int i = rt_lane_plan_find(&rt->lanes, name);
+    if (i < 0)
+        return i;
+    *ret_stats = (struct skua_lane_stats){ .size = sizeof *ret_stats };
+    ret_stats->threads_max = rt_lane_plan_threads(&rt->lanes, (unsigned)i);
+    struct rt_pool *pool = pool_find(rt);
+    if (!pool)
+        return 0;
+    struct rt_pool_lane *home = &pool->lane[i];
+    struct rt_lane      *lane = &home->lane;
+    rt_mutex_cond_lock(&lane->mc);
+    ret_stats->threads = (int)lane->count;
+    ret_stats->idle = (int)lane->idle;
+    ret_stats->queued = lane->queued;
+    ret_stats->running = lane->running;
+    ret_stats->done = lane->done;
+    ret_stats->withdrawn = lane->withdrawn;
+    ret_stats->given_up = lane->given_up;
+    rt_mutex_cond_unlock(&lane->mc);
+    ret_stats->wait_max = rt_seconds_from_ns(rt_load_relaxed(&home->wait_max)); /* a figure */
+    rt_pool_release(pool);
+    return 0;
 }

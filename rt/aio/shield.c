@@ -67,7 +67,7 @@ skua_task *skua_shield(skua_task *task)
     rt_st_retain(&task->state);
     rt_st_retain(&s->outer->state);
     struct skua_task *outer = s->outer;
-    if (!rt_waiter_add(task, &s->waiter))
+    if (!rt_waiter_add_here(w, task, &s->waiter))
         rt_post_step(&s->step);
     return outer;
 }

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "aio/pool.h"
 #include "base/mem.h"
+#include "sched/context.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/signal.h"
@@ -22,6 +24,7 @@ struct rt_signal_handler {
     struct rt_signal_handler *next; /* this and the rest: under the lock of the runtime */
     skua_cb                   cb;
     void                     *arg;
+    uintptr_t                 vars; /* the context, of which each call gets a copy */
     bool                      removed;
 };
 
@@ -33,6 +36,8 @@ static bool can_catch(int signo)
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         if (signo == never[i])
             return false;
+    if (signo == rt_interrupt_signal())
+        return false;
     return signo >= 1 && signo <= RT_SIGNALS && (signo < 32 || signo >= SIGRTMIN);
 }
 
@@ -77,6 +82,7 @@ bool rt_signal_is_handled(struct rt_runtime *rt, int signo)
 static void free_handler(struct rt_signal_handler *h)
 {
     rt_group_unkeep(h->sub.step.home);
+    rt_vars_drop(h->vars);
     rt_free(h);
 }
 
@@ -100,11 +106,15 @@ static void run(struct rt_step *step)
     void   *arg = h->arg;
     if (removed)
         unlink_handler(rt, h);
-    rt_unlock(&rt->lock);
-    if (removed)
-        free_handler(h);
     else
+        rt_context_step_begin(rt_self(), rt_vars_copy(h->vars));
+    rt_unlock(&rt->lock);
+    if (removed) {
+        free_handler(h);
+    } else {
         cb(arg);
+        rt_context_step_end(rt_self());
+    }
 }
 
 static void free_handlers(struct rt_runtime *rt)
@@ -112,6 +122,7 @@ static void free_handlers(struct rt_runtime *rt)
     while (rt->signal_handlers) {
         struct rt_signal_handler *h = rt->signal_handlers;
         rt->signal_handlers = h->next;
+        rt_vars_drop(h->vars);
         rt_free(h); /* the groups go with the runtime */
     }
 }
@@ -143,6 +154,7 @@ int skua_add_signal_handler(int signo, skua_cb cb, void *arg)
     spare->sub.mask = (uint64_t)1 << (signo - 1);
     spare->sub.step.run = run;
     spare->sub.step.home = home_of(w);
+    spare->vars = rt_context_capture();
     int r = 0;
     rt_lock(&rt->lock);
     struct rt_signal_handler *h = *find(rt, signo, spare->sub.step.home);
@@ -154,9 +166,16 @@ int skua_add_signal_handler(int signo, skua_cb cb, void *arg)
         h->cb = cb;
         h->arg = arg;
     }
+    if (r == 0 && h != spare) {
+        uintptr_t former = h->vars;
+        h->vars = spare->vars;
+        spare->vars = former;
+    }
     rt_unlock(&rt->lock);
-    if (h != spare || r < 0)
+    if (h != spare || r < 0) {
+        rt_vars_drop(spare->vars);
         rt_free(spare);
+    }
     return r;
 }
 

@@ -3,14 +3,6 @@
 #include "sched/spawn.h"
 
 #include <errno.h>
-#include <stddef.h>
-
-static skua_task *fail(const struct skua_spawn_opts *opts, int err)
-{
-    if (opts && opts->size >= offsetof(struct skua_spawn_opts, where) && opts->ret_err)
-        *opts->ret_err = err;
-    return NULL;
-}
 
 static int check(skua_fn fn, const void *arg, const struct skua_spawn_opts *opts)
 {
@@ -26,11 +18,11 @@ static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg,
     struct rt_worker *w = rt_self();
     bool              inside = w && w->rt == g->worker->rt;
     if (!inside && !rt_group_visit(g))
-        return fail(opts, err);
+        return rt_spawn_refuse(opts, err);
     skua_task *t = rt_spawn(w, g->worker->rt, g, fn, arg, opts, &err);
     if (!inside)
         rt_group_leave(g);
-    return t ? t : fail(opts, err);
+    return t ? t : rt_spawn_refuse(opts, err);
 }
 
 skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
@@ -38,13 +30,13 @@ skua_task *skua_spawn_with(skua_fn fn, void *arg, const struct skua_spawn_opts *
     struct rt_worker *w = rt_self();
     int               err = check(fn, arg, opts);
     if (err < 0)
-        return fail(opts, err);
+        return rt_spawn_refuse(opts, err);
     if (opts && opts->group)
         return spawn_into(opts->group, fn, arg, opts);
     if (!w)
-        return fail(opts, -EPERM);
+        return rt_spawn_refuse(opts, -EPERM);
     skua_task *t = rt_spawn(w, w->rt, w->in_group, fn, arg, opts, &err);
-    return t ? t : fail(opts, err);
+    return t ? t : rt_spawn_refuse(opts, err);
 }
 
 skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opts)
@@ -56,16 +48,16 @@ skua_task *skua_go_with(skua_fn fn, void *arg, const struct skua_spawn_opts *opt
     if (err == 0 && !w)
         err = -EPERM;
     if (err < 0)
-        return fail(opts, err);
+        return rt_spawn_refuse(opts, err);
     skua_task *t = rt_spawn(w, w->rt, NULL, fn, arg, opts, &err);
-    return t ? t : fail(opts, err);
+    return t ? t : rt_spawn_refuse(opts, err);
 }
 
 skua_task *skua_spawn_threadsafe_with(skua_loop *loop, skua_fn fn, void *arg,
                                       const struct skua_spawn_opts *opts)
 {
     int err = loop ? check(fn, arg, opts) : -EINVAL;
-    return err < 0 ? fail(opts, err) : spawn_into(loop, fn, arg, opts);
+    return err < 0 ? rt_spawn_refuse(opts, err) : spawn_into(loop, fn, arg, opts);
 }
 
 skua_group *skua_group_new_with(const struct skua_group_opts *opts)

@@ -61,36 +61,7 @@ void *skua_failf(int err, const char *fmt, ...)
 
 static int check(skua_fn fn, void *arg, const struct skua_thread_opts *opts)
 {
-    if (!fn || opts->size != sizeof *opts || (opts->copy && !arg))
-        return -EINVAL;
-    if (opts->lane && strcmp(opts->lane, "default") != 0)
-        return -EINVAL;
-    return opts->interrupt ? -ENOTSUP : 0;
-}
-
-static int take_copy(struct rt_job *job, size_t size)
-{
-    if (!size)
-        return 0;
-    job->copy = rt_malloc(size);
-    if (!job->copy)
-        return -ENOMEM;
-    job->arg = memcpy(job->copy, job->arg, size);
-    return 0;
-}
-
-static struct rt_job *new_job(struct rt_worker *w, skua_fn fn, void *arg,
-                              const struct skua_thread_opts *opts, int *ret_err)
-{
-    struct rt_job *job = rt_job_new(w->rt, fn, arg, w->cur, opts->name, ret_err);
-    if (!job)
-        return NULL;
-    job->token = opts->token;
-    *ret_err = take_copy(job, opts->copy);
-    if (*ret_err == 0)
-        return job;
-    rt_job_release(job);
-    return NULL;
+    return !fn || opts->size != sizeof *opts || (opts->copy && !arg) ? -EINVAL : 0;
 }
 
 static int refuse(const struct skua_thread_opts *opts, int err)
@@ -129,7 +100,7 @@ static void wait_out(struct rt_job *job)
 static int cancelled(struct rt_job *job, bool may_leave)
 {
     if (rt_job_withdraw(job) == RT_JOB_RUNNING) {
-        skua_token_set(job->token);
+        rt_job_ask(job);
         if (!may_leave)
             wait_out(job);
     }
@@ -139,10 +110,11 @@ static int cancelled(struct rt_job *job, bool may_leave)
 /* Submits the job and waits for it. 0: it has its result. */
 static int run_job(struct rt_worker *w, struct rt_job *job, bool may_leave)
 {
-    int r = rt_wait_begin(w, &job->name);
+    uint64_t name;
+    int      r = rt_wait_begin(w, &name);
     if (r < 0)
         return r;
-    uint64_t name = job->name;
+    job->item.name = name; /* nobody else knows of it yet */
     r = rt_job_submit(job);
     if (r < 0) {
         int other = rt_wait_abandon(name);
@@ -176,7 +148,7 @@ int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
     if (r < 0)
         return refuse(opts, r);
     int kept = *skua_errno_location(); /* making the pool and its threads asks the system a lot */
-    job = new_job(w, fn, arg, opts, &r);
+    job = rt_job_new(w->rt, fn, arg, w->cur, opts, &r);
     if (job) {
         r = run_job(w, job, opts->copy || opts->abandon);
         if (r == 0)
@@ -189,11 +161,11 @@ int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
 
 /* --- spawn_thread --- */
 
-static void fire_token(struct rt_waiter *self, struct skua_task *done, struct rt_fifo *out)
+static void fire_ask(struct rt_waiter *self, struct skua_task *done, struct rt_fifo *out)
 {
     (void)done;
     (void)out;
-    skua_token_set(rt_container_of(self, struct rt_job, watch)->token);
+    rt_job_ask(rt_container_of(self, struct rt_job, watch));
 }
 
 /* The handle, one reference for the caller; the job holds another one from its submission on. */
@@ -217,16 +189,17 @@ static struct skua_task *new_handle(struct rt_worker *w, struct rt_job *job, con
     }
     rt_st_retain(&f->state);
     job->future = f;
-    job->watch.fire = fire_token;
-    if (job->token)
+    if (job->token || job->interrupt) {
+        job->watch.fire = fire_ask;
         (void)rt_waiter_add(f, &job->watch); /* nobody can have completed it yet */
+    }
     return f;
 }
 
 static void drop_handle(struct rt_worker *w, struct rt_job *job)
 {
     struct skua_task *f = job->future;
-    if (job->token)
+    if (job->watch.fire)
         (void)rt_waiter_remove(f, &job->watch);
     rt_task_unref(w, f);
     rt_task_unref(w, f);
@@ -252,7 +225,7 @@ skua_task *skua_spawn_thread_with(skua_fn fn, void *arg, const struct skua_threa
     if (!opts)
         opts = &no_opts;
     int            r = w ? check(fn, arg, opts) : -EPERM;
-    struct rt_job *job = r == 0 ? new_job(w, fn, arg, opts, &r) : NULL;
+    struct rt_job *job = r == 0 ? rt_job_new(w->rt, fn, arg, w->cur, opts, &r) : NULL;
     if (job) {
         f = spawn(w, job, opts->name, &r);
         rt_job_release(job);

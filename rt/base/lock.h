@@ -30,6 +30,7 @@ enum rt_rank {
     RT_RANK_INJECT,
     RT_RANK_DEPOT,
     RT_RANK_SLAB,
+    RT_RANK_VARS,
     RT_RANK_LOG,
     RT_RANK_COUNT
 };

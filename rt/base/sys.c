@@ -463,9 +463,7 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 
 int rt_sys_thread_join(struct rt_thread thread)
 {
-    int rc = pthread_join(thread.id, NULL);
-
-    return -rc;
+    return -pthread_join(thread.id, NULL);
 }
 
 int rt_sys_thread_name(const char *name)
@@ -487,6 +485,14 @@ RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
 #else
     (void)avoid;
 #endif
+}
+
+void rt_sys_signal_allow(int sig)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* no error can be */
 }
 
 int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes)
@@ -584,7 +590,6 @@ RT_NOINLINE int rt_sys_futex_wait(RT_ATOMIC(uint32_t) *word, uint32_t expected, 
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
     int64_t rc = ONCE(RT_SYS_FUTEX_WAIT, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
                                                  timeout_ns < 0 ? NULL : &ts, NULL, 0));
-
     return rc == -EINTR ? 0 : (int)rc;
 }
 

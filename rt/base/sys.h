@@ -106,6 +106,7 @@ int rt_sys_gettid(void);
  * and forgets it when the fiber is left for long: threads that switch stacks take none then,
  * others do. */
 void rt_sys_signals_avoid(bool avoid);
+void rt_sys_signal_allow(int sig); /* the calling thread takes it, whatever mask it inherited */
 /* The stack that the calling thread was born with. 0 or -errno. */
 int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes);
 bool rt_sys_is_main_thread(void);

@@ -5,16 +5,18 @@
 #include <errno.h>
 #include <stdint.h>
 
-/* All exceptions masked, round to nearest: what the ABI lets a program start with. */
-#define MXCSR_DEFAULT  0x1f80u
-#define X87_CW_DEFAULT 0x037fu
+/* What the ABI lets a program start with: round to nearest, no exception traps. On x86-64 MXCSR
+ * and, above it, the x87 control word. */
+#if defined(__x86_64__)
+#define FP_CONTROL_DEFAULT (0x1f80u | (uint64_t)0x037fu << 32)
+#else
+#define FP_CONTROL_DEFAULT 0u
+#endif
 
 /* What rt_ctx_start finds on a prepared stack; layout shared with the assembly. */
 struct start_frame {
     void (*resume)(void);
-    uint32_t mxcsr;
-    uint16_t x87_cw;
-    uint16_t unused;
+    uint64_t fp_control;
     void (*entry)(void);
     void *top;
 };
@@ -31,9 +33,7 @@ void *rt_ctx_make(void *top, void (*entry)(void))
     struct start_frame *f = (struct start_frame *)(void *)(end - sizeof(*f));
 
     f->resume = rt_ctx_start;
-    f->mxcsr = MXCSR_DEFAULT;
-    f->x87_cw = X87_CW_DEFAULT;
-    f->unused = 0;
+    f->fp_control = FP_CONTROL_DEFAULT;
     f->entry = entry;
     f->top = top;
     return f;
@@ -44,7 +44,11 @@ __attribute__((constructor)) static void find_errno(void)
 {
     const char *thread_base;
 
+#if defined(__x86_64__)
     /* The ABI keeps the base's own address at the base. */
     __asm__ volatile("movq %%fs:0, %0" : "=r"(thread_base));
+#else
+    __asm__ volatile("mrs %0, tpidr_el0" : "=r"(thread_base));
+#endif
     rt_ctx_errno_offset = (ptrdiff_t)((uintptr_t)&errno - (uintptr_t)thread_base);
 }

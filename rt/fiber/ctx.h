@@ -24,13 +24,14 @@ void rt_ctx_swap(void **ret_save_sp, void *to_sp);
  * first argument, should it declare one, and must not return. */
 void *rt_ctx_make(void *top, void (*entry)(void));
 
-/* From a thread's %fs base to its errno: the C library's static thread-local block has one layout
- * in all threads. Set before main() and constant from then on. */
+/* From a thread's thread pointer to its errno: the C library's static thread-local block has one
+ * layout in all threads. Set before main() and constant from then on. */
 extern ptrdiff_t rt_ctx_errno_offset;
 
-/* errno belongs to the task and not to the thread. Volatile assembly on the segment register, so
+/* errno belongs to the task and not to the thread. Volatile assembly on the thread pointer, so
  * that the compiler cannot keep the address of one thread's errno across a switch that ends on
  * another thread, which it does with the address that the C library's own accessor returns. */
+#if defined(__x86_64__)
 static inline int rt_ctx_errno_load(void)
 {
     int value;
@@ -43,5 +44,30 @@ static inline void rt_ctx_errno_store(int value)
 {
     __asm__ volatile("movl %0, %%fs:(%1)" : : "r"(value), "r"(rt_ctx_errno_offset) : "memory");
 }
+#elif defined(__aarch64__)
+static inline int rt_ctx_errno_load(void)
+{
+    int value;
+    char *at;
+
+    __asm__ volatile("mrs %1, tpidr_el0\n\tldr %w0, [%1, %2]"
+                     : "=r"(value), "=&r"(at)
+                     : "r"(rt_ctx_errno_offset)
+                     : "memory");
+    return value;
+}
+
+static inline void rt_ctx_errno_store(int value)
+{
+    char *at;
+
+    __asm__ volatile("mrs %0, tpidr_el0\n\tstr %w1, [%0, %2]"
+                     : "=&r"(at)
+                     : "r"(value), "r"(rt_ctx_errno_offset)
+                     : "memory");
+}
+#else
+#error "the context switch is written for x86-64 and aarch64"
+#endif
 
 #endif

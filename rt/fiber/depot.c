@@ -19,6 +19,9 @@ _Static_assert(sizeof(struct rt_depot_node) == sizeof(ck_stack_entry_t), "a node
 RT_NO_SANITIZE void rt_depot_push(struct rt_depot *d, struct rt_depot_node *node)
 {
     RT_TSAN_RELEASE(node);
+    /* The push orders stores only. What was read from the object must have been read as well before
+     * its next owner writes to it. Nothing on x86-64. */
+    ck_pr_fence_release();
     ck_stack_push_upmc((ck_stack_t *)(void *)d, (ck_stack_entry_t *)(void *)node);
 }
 

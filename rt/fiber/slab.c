@@ -27,7 +27,7 @@
 #define CHUNK_TABLE_SIZE  (1u << (RT_SLAB_SLOT_BITS - CHUNK_OBJECT_BITS))
 #define CARVE_BATCH       32u /* new objects per trip: one page of them */
 
-_Static_assert(CHUNK_BYTES == (size_t)2 << 20, "a chunk is one huge page of x86-64");
+_Static_assert(CHUNK_BYTES == (size_t)2 << 20, "a chunk is one huge page");
 _Static_assert(RT_SLAB_SLOT_OFFSET >= sizeof(struct rt_slab_free) &&
                    RT_SLAB_SLOT_OFFSET % sizeof(uint32_t) == 0 &&
                    RT_SLAB_SLOT_OFFSET + sizeof(uint32_t) <= RT_SLAB_OBJECT_BYTES,

@@ -5,8 +5,14 @@
  * stacks move in batches. A fresh stack is made only when both are empty, so the number of stacks
  * is the largest number that was ever in use at once, plus what caches hold.
  *
+ * Memory goes back in two steps, both by the watch and the end of a runtime, never by who gives or
+ * takes a stack. A stack that came back is warm; one that the depot could do without for a while
+ * becomes lean, which leaves it the page of its parked loop; beyond a reserve it is stripped and
+ * belongs to the arena, where it is as good as new. The measure is need, not age: the fewest stacks
+ * that lay in the depot since it was looked after last.
+ *
  * Who runs what: a cache belongs to its worker, only its counts are read by others; caches with
- * something in them are listed so that rt_stacks_idle() finds them.
+ * something in them are listed so that rt_stacks_idle() finds them. Tending is for one at a time.
  */
 #include "fiber/stack.h"
 
@@ -18,12 +24,26 @@
 #include "fiber/switch_entry.h"
 
 #include <string.h>
+#include <sys/mman.h>
+
+#define TEND_BATCH    512u /* stacks that are out of the depot at once while they are tended */
+#define BELOW_PARKED  256u /* bytes kept below a saved stack pointer */
+
+/* Idle stacks of one class. */
+struct shelf {
+    struct rt_stack *warm;
+    struct rt_stack *lean; /* keep one page */
+    uint32_t warm_count;
+    uint32_t lean_count;
+    uint32_t least; /* the fewest of both since the last tending */
+};
 
 static struct {
     struct rt_lock lock;
-    struct rt_stack *list[RT_STACK_CLASSES];
-    uint32_t count[RT_STACK_CLASSES];
+    struct shelf shelf[RT_STACK_CLASSES];
     struct rt_stack_cache *caches; /* those with a limit */
+    bool is_tended;                /* by somebody, at the moment */
+    uint32_t out;                  /* stacks that he has out */
 } depot = {.lock = RT_LOCK_INIT(RT_RANK_DEPOT)};
 
 static struct rt_stack *make(unsigned size_class, void (*entry)(void), int *ret_err)
@@ -55,29 +75,57 @@ static uint32_t move(struct rt_stack **to, struct rt_stack **from, uint32_t n)
     return moved;
 }
 
+static uint32_t batch_of(unsigned size_class)
+{
+    return (rt_stack_cache_max(size_class) + 1) / 2;
+}
+
+/* Fills the empty cache from the depot and returns how many stacks are on their way back to it. */
+static uint32_t restock(struct rt_stack_cache *c, unsigned size_class)
+{
+    struct shelf *shelf = &depot.shelf[size_class];
+    uint32_t moved;
+    uint32_t out;
+
+    rt_lock(&depot.lock);
+    moved = move(&c->list[size_class], &shelf->warm, batch_of(size_class));
+    shelf->warm_count -= moved;
+    if (moved == 0) {
+        moved = move(&c->list[size_class], &shelf->lean, batch_of(size_class));
+        shelf->lean_count -= moved;
+    }
+    if (shelf->least > shelf->warm_count + shelf->lean_count)
+        shelf->least = shelf->warm_count + shelf->lean_count;
+    out = depot.out;
+    rt_unlock(&depot.lock);
+    /* relaxed: read by others for statistics */
+    rt_store_relaxed(&c->count[size_class], moved);
+    return out;
+}
+
 RT_NOINLINE struct rt_stack *rt_stack_get_slow(struct rt_stack_cache *c, unsigned size_class,
                                                void (*entry)(void), int *ret_err)
 {
     struct rt_stack *s;
-    uint32_t moved;
 
     RT_ASSERT(size_class < RT_STACK_CLASSES);
-    rt_lock(&depot.lock);
-    moved = move(&c->list[size_class], &depot.list[size_class], RT_STACK_CACHE_BATCH);
-    depot.count[size_class] -= moved;
-    rt_unlock(&depot.lock);
-    if (moved == 0)
-        return make(size_class, entry, ret_err);
-    s = c->list[size_class];
-    c->list[size_class] = s->next;
-    rt_store_relaxed(&c->count[size_class], moved - 1); /* relaxed: read by others for statistics */
-    return s;
+    for (;;) {
+        uint32_t out = restock(c, size_class);
+
+        if (c->list[size_class] != NULL)
+            return rt_stack_get(c, size_class, entry, ret_err);
+        s = make(size_class, entry, ret_err);
+        if (s != NULL || out == 0)
+            return s;
+        (void)rt_sys_sched_yield(); /* cannot fail */
+    }
 }
 
 /* Lock held. */
 static void enlist(struct rt_stack_cache *c)
 {
-    c->limit = RT_STACK_CACHE_MAX;
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
+        c->limit[i] = rt_stack_cache_max(i);
     c->link_prev = NULL;
     c->link_next = depot.caches;
     if (c->link_next != NULL)
@@ -94,7 +142,7 @@ static void delist(struct rt_stack_cache *c)
         depot.caches = c->link_next;
     if (c->link_next != NULL)
         c->link_next->link_prev = c->link_prev;
-    c->limit = 0;
+    memset(c->limit, 0, sizeof(c->limit));
     c->link_prev = c->link_next = NULL;
 }
 
@@ -102,9 +150,9 @@ static void delist(struct rt_stack_cache *c)
 static void give_back(struct rt_stack_cache *c, unsigned size_class, uint32_t n)
 {
     uint32_t count = rt_load_relaxed(&c->count[size_class]); /* relaxed: the owner's own count */
-    uint32_t moved = move(&depot.list[size_class], &c->list[size_class], n);
+    uint32_t moved = move(&depot.shelf[size_class].warm, &c->list[size_class], n);
 
-    depot.count[size_class] += moved;
+    depot.shelf[size_class].warm_count += moved;
     rt_store_relaxed(&c->count[size_class], count - moved);
 }
 
@@ -112,10 +160,11 @@ RT_NOINLINE void rt_stack_put_slow(struct rt_stack_cache *c, struct rt_stack *s)
 {
     RT_CHECK(!s->is_thread);
     rt_lock(&depot.lock);
-    if (c->limit == 0)
+    if (c->limit[0] == 0)
         enlist(c);
-    if (rt_load_relaxed(&c->count[s->size_class]) >= c->limit) /* relaxed: the owner's own count */
-        give_back(c, s->size_class, RT_STACK_CACHE_BATCH);
+    /* relaxed: the owner's own count */
+    if (rt_load_relaxed(&c->count[s->size_class]) >= c->limit[s->size_class])
+        give_back(c, s->size_class, batch_of(s->size_class));
     rt_unlock(&depot.lock);
     rt_stack_put(c, s);
 }
@@ -125,9 +174,143 @@ void rt_stack_cache_flush(struct rt_stack_cache *c)
     rt_lock(&depot.lock);
     for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
         give_back(c, i, UINT32_MAX);
-    if (c->limit != 0)
+    if (c->limit[0] != 0)
         delist(c);
     rt_unlock(&depot.lock);
+}
+
+/* --- giving memory back --- */
+
+/* What is below the parked loop was left by tasks that ended. */
+static void trim(struct rt_stack *s)
+{
+    uintptr_t page = rt_sys_page_size();
+    uintptr_t end = ((uintptr_t)s->sp - BELOW_PARKED) & ~(page - 1);
+
+    if (end > (uintptr_t)s->base)
+        (void)rt_sys_madvise(s->base, end - (uintptr_t)s->base, MADV_DONTNEED);
+}
+
+/* Takes up to n out of the depot. */
+static struct rt_stack *take_out(struct rt_stack **from, uint32_t *count, uint32_t n)
+{
+    struct rt_stack *list = NULL;
+
+    rt_lock(&depot.lock);
+    n = move(&list, from, n < TEND_BATCH ? n : TEND_BATCH);
+    *count -= n;
+    depot.out = n;
+    rt_unlock(&depot.lock);
+    return list;
+}
+
+/* What was taken out is back, as lean stacks or in the arena. */
+static uint32_t put_back(struct shelf *shelf, struct rt_stack *lean)
+{
+    uint32_t n;
+
+    rt_lock(&depot.lock);
+    n = depot.out;
+    shelf->lean_count += move(&shelf->lean, &lean, UINT32_MAX);
+    depot.out = 0;
+    rt_unlock(&depot.lock);
+    return n;
+}
+
+static void strip_some(struct shelf *shelf, uint32_t n)
+{
+    while (n > 0) {
+        struct rt_stack *list = take_out(&shelf->lean, &shelf->lean_count, n);
+
+        if (list == NULL)
+            list = take_out(&shelf->warm, &shelf->warm_count, n);
+        if (list == NULL)
+            return;
+        rt_arena_strip(list);
+        n -= put_back(shelf, NULL);
+    }
+}
+
+static void trim_some(struct shelf *shelf, uint32_t n)
+{
+    while (n > 0) {
+        struct rt_stack *list = take_out(&shelf->warm, &shelf->warm_count, n);
+
+        if (list == NULL)
+            return;
+        for (struct rt_stack *s = list; s != NULL; s = s->next)
+            trim(s);
+        n -= put_back(shelf, list);
+    }
+}
+
+/* The sanitizers know the frames of every stack, so there each keeps its loop's. */
+static uint32_t keep_of(unsigned size_class)
+{
+    return RT_SANITIZED ? UINT32_MAX : rt_stack_depot_keep(size_class);
+}
+
+static void tend_shelf(unsigned size_class, uint32_t spare, uint32_t lean)
+{
+    uint32_t keep = keep_of(size_class);
+    uint32_t strip = spare > keep ? spare - keep : 0;
+
+    strip_some(&depot.shelf[size_class], strip);
+    lean = lean > strip ? lean - strip : 0;
+    spare -= strip;
+    trim_some(&depot.shelf[size_class], spare > lean ? spare - lean : 0);
+}
+
+static bool tend(bool all)
+{
+    uint32_t spare[RT_STACK_CLASSES];
+    uint32_t lean[RT_STACK_CLASSES];
+    bool is_mine;
+
+    rt_lock(&depot.lock);
+    is_mine = !depot.is_tended;
+    depot.is_tended = true;
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++) {
+        struct shelf *shelf = &depot.shelf[i];
+
+        spare[i] = all ? shelf->warm_count + shelf->lean_count : shelf->least;
+        lean[i] = shelf->lean_count;
+    }
+    rt_unlock(&depot.lock);
+    if (!is_mine)
+        return true;
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
+        tend_shelf(i, spare[i], lean[i]);
+    rt_lock(&depot.lock);
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
+        depot.shelf[i].least = depot.shelf[i].warm_count + depot.shelf[i].lean_count;
+    depot.is_tended = false;
+    rt_unlock(&depot.lock);
+    return rt_stacks_untended();
+}
+
+bool rt_stacks_tend(void)
+{
+    return tend(false);
+}
+
+void rt_stacks_tend_now(void)
+{
+    (void)tend(true);
+}
+
+bool rt_stacks_untended(void)
+{
+    bool is_wanted = false;
+
+    rt_lock(&depot.lock);
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++) {
+        const struct shelf *shelf = &depot.shelf[i];
+
+        is_wanted |= shelf->warm_count > 0 || shelf->lean_count > keep_of(i);
+    }
+    rt_unlock(&depot.lock);
+    return is_wanted;
 }
 
 size_t rt_stack_class_usable(unsigned size_class)
@@ -154,11 +337,12 @@ uint64_t rt_stacks_created(void)
 
 uint64_t rt_stacks_idle(void)
 {
-    uint64_t n = 0;
+    uint64_t n = rt_arena_stripped();
 
     rt_lock(&depot.lock);
+    n += depot.out;
     for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
-        n += depot.count[i];
+        n += depot.shelf[i].warm_count + depot.shelf[i].lean_count;
     for (struct rt_stack_cache *c = depot.caches; c != NULL; c = c->link_next) {
         for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
             n += rt_load_relaxed(&c->count[i]); /* relaxed: a statistic */

@@ -13,16 +13,33 @@
 #include "base/compiler.h"
 #include "base/san.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Address space of one stack by class, guard included: 64 KiB, 256 KiB, 1 MiB, 8 MiB. */
 enum { RT_STACK_CLASSES = 4, RT_STACK_CLASS_DEFAULT = 0 };
 
+/* A multiple of the page: 4 KiB, and on aarch64 perhaps 16. */
+#if defined(__aarch64__)
+#define RT_STACK_GUARD_BYTES  16384u
+#else
 #define RT_STACK_GUARD_BYTES  8192u
-#define RT_STACK_CACHE_MAX    64u    /* idle stacks of one class that a cache keeps */
-#define RT_STACK_CACHE_BATCH  32u    /* and how many move between a cache and the depot at once */
+#endif
+#define RT_STACK_CACHE_MAX    64u    /* idle stacks of the smallest class that a cache keeps */
+#define RT_STACK_DEPOT_KEEP   1024u  /* and that the depot keeps in memory, needed or not */
 #define RT_STACK_MPROTECT_CAP 16384u /* stacks per process where guards cost a mapping each */
+
+/* The larger the class, the fewer: 64, 16, 4, 1 and 1024, 256, 64, 16. */
+static inline uint32_t rt_stack_cache_max(unsigned size_class)
+{
+    return RT_STACK_CACHE_MAX >> 2 * size_class;
+}
+
+static inline uint32_t rt_stack_depot_keep(unsigned size_class)
+{
+    return RT_STACK_DEPOT_KEEP >> 2 * size_class;
+}
 
 struct rt_stack {
     void *sp;              /* saved stack pointer; valid while nobody runs on the stack */
@@ -33,7 +50,7 @@ struct rt_stack {
     void *user; /* the scheduler's: task shown in an overflow report */
     uint8_t size_class;
     uint8_t is_thread;       /* adopted from a thread: not from an arena, never put into a pool */
-    uint32_t serial;         /* number of the stack in the process, from 1; 0 for a thread */
+    uint16_t chunk;          /* the arena's number of the chunk that it was cut from */
     void (*entry)(void);     /* body of the stack: the loop */
     struct rt_san_fiber san; /* what sanitizers keep per stack: nothing in other builds */
 };
@@ -43,7 +60,7 @@ struct rt_stack {
 struct rt_stack_cache {
     struct rt_stack *list[RT_STACK_CLASSES];
     RT_ATOMIC(uint32_t) count[RT_STACK_CLASSES];
-    uint32_t limit; /* 0 until the cache is known to rt_stacks_idle() */
+    uint32_t limit[RT_STACK_CLASSES]; /* 0 until the cache is known to rt_stacks_idle() */
     struct rt_stack_cache *link_next, *link_prev;
 };
 
@@ -73,7 +90,7 @@ static inline void rt_stack_put(struct rt_stack_cache *c, struct rt_stack *s)
     /* relaxed: only the owner writes, others read for statistics */
     uint32_t count = rt_load_relaxed(&c->count[s->size_class]);
 
-    if (RT_UNLIKELY(count >= c->limit)) {
+    if (RT_UNLIKELY(count >= c->limit[s->size_class])) {
         rt_stack_put_slow(c, s);
         return;
     }
@@ -96,6 +113,16 @@ static inline size_t rt_stack_left(const struct rt_stack *s)
 {
     return (size_t)((char *)__builtin_frame_address(0) - s->base);
 }
+
+/* Looks after the depot: stacks that it could have done without ever since the last call give
+ * memory back. A reserve keeps the page that its parked loop lies in, and goes on from there when
+ * taken; the others keep nothing. False: a call later on finds nothing to do unless stacks come
+ * back. Any thread; who finds another one at it does nothing. */
+bool rt_stacks_tend(void);
+/* The same for all that is there at this moment. */
+void rt_stacks_tend_now(void);
+/* Whether rt_stacks_tend() may find something, now or later. */
+bool rt_stacks_untended(void);
 
 /* Process totals, read at any time from any thread. */
 uint64_t rt_stacks_created(void);

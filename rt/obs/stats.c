@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 9: obs. Looking at a running runtime. */
 #include <errno.h>
+#include <limits.h>
 
+#include "aio/pool.h"
 #include "fiber/stack.h"
+#include "sched/census.h"
 #include "sched/runtime.h"
 
 const char *skua_version(void)
@@ -63,4 +66,20 @@ int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats)
         .wakeups = RT_STAT_GET(&of->wakeups),
     };
     return 0;
+}
+
+int skua_census(struct skua_census_row *ret_rows, size_t n)
+{
+    struct rt_worker *w = rt_self();
+    if (!ret_rows || n == 0 || n > INT_MAX || ret_rows->size != sizeof *ret_rows)
+        return -EINVAL;
+    return w ? (int)rt_census(w->rt, ret_rows, n) : -EPERM;
+}
+
+int skua_lane_stats_get(const char *lane, struct skua_lane_stats *ret_stats)
+{
+    struct rt_worker *w = rt_self();
+    if (!ret_stats || ret_stats->size != sizeof *ret_stats)
+        return -EINVAL;
+    return w ? rt_pool_stats(w->rt, lane, ret_stats) : -EPERM;
 }

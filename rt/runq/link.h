@@ -22,6 +22,8 @@ enum rt_tag {
     RT_TAG_STEP = 1,   /* a callback object (struct rt_step)                                */
     RT_TAG_HOP = 2,    /* an expired timer of a pinned task: wakes it when its turn comes   */
     RT_TAG_CANCEL = 3, /* a cancel request for a pinned task, posted from elsewhere         */
+    RT_TAG_NOW = 4,    /* a callback object that is never queued: called as its batch is made
+                          ready, with no lock held; it must not suspend                     */
 };
 
 #define RT_TAG_MASK ((uintptr_t)7)

@@ -47,13 +47,16 @@ static bool at_home(const struct rt_worker *w, const struct skua_task *t)
  * reference. */
 static void post(struct skua_task *t)
 {
-    struct rt_runtime *rt = rt_runtime_by_id(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
-    /* pairs: CANCEL <- rt_cancel_posted */
-    if (!rt || (rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED))
+    struct rt_runtime *rt = rt_runtime_visit(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
+    if (!rt)
         return;
-    rt_st_retain(&t->state);
-    rt_post_pinned(&rt->workers[t->timer.home]->free_group,
-                   rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    /* pairs: CANCEL <- rt_cancel_posted */
+    if (!(rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED)) {
+        rt_st_retain(&t->state);
+        rt_post_pinned(&rt->workers[t->timer.home]->free_group,
+                       rt_item(&t->cancel_link, RT_TAG_CANCEL));
+    }
+    rt_runtime_unvisit(rt);
 }
 
 static void pass_message(struct skua_task *from, struct skua_task *to)
@@ -165,7 +168,8 @@ void rt_cancel_posted(struct skua_task *t)
 {
     struct rt_worker *w = rt_self();
     (void)rt_and_acq_rel(&t->state.bits, ~RT_ST_POSTED); /* pairs: CANCEL -> post */
-    if (!rt_task_is_done(t))
+    /* relaxed: raised before the post; 0: every request was taken back while this was on its way */
+    if (!rt_task_is_done(t) && rt_load_relaxed(&t->cancels) > 0)
         deliver_pinned(w, t);
     rt_task_unref(w, t);
 }

@@ -46,11 +46,27 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         rt_runtime_note_change(w->rt);
 }
 
+/* As a callback: in the task's group, but not in a task. */
+static void call_drop(struct rt_worker *w, struct skua_task *t, skua_cb drop)
+{
+    if (!w) {
+        drop(t->value); /* the runtime has ended */
+        return;
+    }
+    struct skua_task  *cur = w->cur;
+    struct skua_group *in_group = w->in_group;
+    w->cur = NULL;
+    w->in_group = t->group;
+    drop(t->value);
+    w->cur = cur;
+    w->in_group = in_group;
+}
+
 void *rt_never_started(struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     if (cold && cold->drop)
-        cold->drop(t->value);
+        call_drop(rt_self(), t, cold->drop);
     return skua_fail(-ECANCELED);
 }
 
@@ -66,12 +82,14 @@ static void reap(struct rt_worker *w, struct skua_task *t)
     uint64_t word = rt_st_load(&t->state);
     if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED)) {
         /* relaxed: fixed */
-        struct rt_runtime *rt = w ? w->rt : rt_runtime_by_id(rt_load_relaxed(&t->runtime));
+        struct rt_runtime *rt = w ? w->rt : rt_runtime_visit(rt_load_relaxed(&t->runtime));
         if (rt) {
             (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
             if (rt->debug && rt_reporter.unretrieved)
                 rt_reporter.unretrieved(t);
         }
+        if (rt && !w)
+            rt_runtime_unvisit(rt);
     }
     rt_task_free(w ? &w->slab : NULL, t);
 }

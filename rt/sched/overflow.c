@@ -28,7 +28,12 @@ static void report(const struct rt_stack *s, void *addr)
     (void)s;
     (void)addr;
     struct skua_task *t = rt_current();
-    struct rt_cold   *cold = t ? rt_load_acquire(&t->cold) : NULL; /* pairs: COLD <- rt_task_cold */
+    if (!t) {
+        put("skua: stack overflow in a callback; what needs so much belongs into a task with a "
+            "larger .stack_size\n");
+        return;
+    }
+    struct rt_cold   *cold = rt_task_cold_if_any(t);
     /* pairs: COLD <- rt_task_set_name */
     const char       *name = cold ? rt_load_acquire(&cold->name) : NULL;
     put("skua: stack overflow in task '");
@@ -36,10 +41,10 @@ static void report(const struct rt_stack *s, void *addr)
         put(name);
     } else {
         put("Task-");
-        put_number(t ? t->id : 0);
+        put_number(t->id);
     }
     put("', spawned at ");
-    put(t && t->where ? t->where : "an unknown place");
+    put(t->where ? t->where : "an unknown place");
     put("; give it a larger .stack_size\n");
 }
 

@@ -62,6 +62,7 @@ static struct skua_group *item_group(struct rt_worker *w, uintptr_t item)
     case RT_TAG_CANCEL:
         return cancel_group(w, rt_container_of(link, struct skua_task, cancel_link));
     case RT_TAG_STEP:
+    case RT_TAG_NOW:
         break;
     }
     return rt_container_of(link, struct rt_step, link)->home;
@@ -178,6 +179,8 @@ static struct skua_task *pick_group(struct rt_worker *w, bool on_loop)
             if (++w->tick - w->looked >= RT_LOOK_EVERY)
                 return NULL;
             break;
+        case RT_TAG_NOW:
+            break; /* never queued */
         }
     }
     if (g->batch == 0)

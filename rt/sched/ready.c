@@ -102,13 +102,14 @@ static void ready_free(struct skua_task *t)
     struct rt_worker *w = rt_self();
     uint16_t          id = rt_load_relaxed(&t->runtime); /* relaxed: fixed while the task lives */
     if (RT_UNLIKELY(!w || w->rt->id != id)) {
-        struct rt_runtime *rt = rt_runtime_by_id(id);
-        struct rt_fifo     one = { 0 };
+        struct rt_runtime *rt = rt_runtime_visit(id);
+        if (!rt)
+            return; /* it has ended, and given the task up */
+        struct rt_fifo one = { 0 };
         rt_fifo_push(&one, rt_item(&t->run, RT_TAG_TASK));
-        (void)rt_add_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
         inject(rt, &one);
-        (void)rt_sub_acq_rel(&rt->wakers, 1); /* pairs: WAKERS -> rt_runtime_free */
-    } else if (w->cur && !w->cur->group) {
+        rt_runtime_unvisit(rt);
+    } else if (w->cur && !w->in_group) {
         push_next(w, t);
     } else {
         push_deque(w, t);
@@ -222,8 +223,11 @@ void rt_ready_batch(struct rt_fifo *batch)
     uintptr_t item;
     while ((item = rt_fifo_pop(batch)) != 0) {
         struct rt_link *link = rt_item_link(item);
+        struct rt_step *step = rt_container_of(link, struct rt_step, link);
         if (rt_item_tag(item) == RT_TAG_STEP)
-            rt_post_step(rt_container_of(link, struct rt_step, link));
+            rt_post_step(step);
+        else if (rt_item_tag(item) == RT_TAG_NOW)
+            step->run(step);
         else
             rt_ready(rt_container_of(link, struct skua_task, run));
     }

@@ -20,40 +20,7 @@
 #include "sched/signal.h"
 #include "sched/spawn.h"
 
-enum { RUNTIMES_MAX = 1024 };
-
-static struct rt_lock                table_lock = RT_LOCK_INIT(RT_RANK_GROUP);
-static RT_ATOMIC(struct rt_runtime *) table[RUNTIMES_MAX]; /* by id; entry 0 stays empty */
-static unsigned                      next_id = 1;          /* under table_lock */
-
 void (*rt_report_leftovers)(struct rt_runtime *rt);
-
-struct rt_runtime *rt_runtime_by_id(uint16_t id)
-{
-    return rt_load_acquire(&table[id % RUNTIMES_MAX]); /* pairs: TABLE <- enter_table */
-}
-
-/* Numbers are used round about, so that a stale one names nobody for a long time. */
-static int enter_table(struct rt_runtime *rt)
-{
-    int r = -EAGAIN;
-    rt_lock(&table_lock);
-    for (unsigned i = 0; r < 0 && i < RUNTIMES_MAX; i++) {
-        unsigned id = next_id++ % RUNTIMES_MAX;
-        if (id == 0 || rt_load_relaxed(&table[id])) /* relaxed: under the lock */
-            continue;
-        rt->id = (uint16_t)id;
-        rt_store_release(&table[id], rt); /* pairs: TABLE -> rt_runtime_by_id */
-        r = 0;
-    }
-    rt_unlock(&table_lock);
-    return r;
-}
-
-static void leave_table(struct rt_runtime *rt)
-{
-    rt_store_release(&table[rt->id], NULL); /* pairs: TABLE -> rt_runtime_by_id */
-}
 
 /* --- workers --- */
 
@@ -75,9 +42,11 @@ static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned inde
     return 0;
 }
 
-/* Callbacks that never had their turn. */
+/* Callbacks and cancels that never had their turn. */
 static void drop_item(uintptr_t item)
 {
+    if (rt_item_tag(item) == RT_TAG_CANCEL)
+        rt_task_unref(NULL, rt_container_of(rt_item_link(item), struct skua_task, cancel_link));
     if (rt_item_tag(item) != RT_TAG_STEP)
         return;
     struct rt_step *step = rt_container_of(rt_item_link(item), struct rt_step, link);
@@ -167,7 +136,10 @@ static int start_workers(struct rt_runtime *rt)
     for (unsigned i = 1; i < rt->n; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "skua-%u", i);
-        int r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i], name);
+        int r = rt_suspend_prepare(rt->workers[i]); /* so that its loop has a stack to run on */
+        if (r == 0)
+            r = rt_sys_thread_create(&rt->workers[i]->thread, worker_main, rt->workers[i],
+                                     name);
         if (r < 0)
             return r;
         rt->started = i;
@@ -199,16 +171,16 @@ static int64_t worker_count(const struct skua_run_opts *o)
     return rt_env_int("SKUA_WORKERS", 1, RT_WORKERS_MAX, rt_cpu_count(""));
 }
 
-static int check_options(const struct skua_run_opts *o)
+int rt_run_opts_check(const struct skua_run_opts *o)
 {
     if (o->size != sizeof *o || o->workers < 0 || o->workers > RT_WORKERS_MAX ||
         o->blocking_threads < 0)
         return -EINVAL;
     if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
         return -EINVAL;
-    if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
+    if (rt_lane_plan_check(o->lanes) < 0)
         return -EINVAL;
-    if (o->stack_size > rt_stack_class_usable(RT_STACK_CLASSES - 1))
+    if (isnan(o->shutdown_timeout) || o->shutdown_timeout < 0 || o->spare_threads < -1)
         return -EINVAL;
     return o->simulate ? -ENOTSUP : 0;
 }
@@ -219,9 +191,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
     rt->steal = !(steal && strcmp(steal, "off") == 0);
     rt->debug = o->debug || rt_env_bool("SKUA_DEBUG", false);
     rt->shutdown_timeout = o->shutdown_timeout;
-    rt->blocking_threads = o->blocking_threads
-                               ? o->blocking_threads
-                               : (int)rt_env_int("SKUA_BLOCKING_THREADS", 1, 4096, 0);
+    rt_lane_plan_init(&rt->lanes, o->blocking_threads, o->lanes);
     rt->stack_class = (uint8_t)(o->stack_size ? rt_stack_class_for(o->stack_size)
                                               : RT_STACK_CLASS_DEFAULT);
     rt->time.is_virtual = o->virtual_time;
@@ -266,7 +236,7 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
 {
     static const struct skua_run_opts none = { .size = sizeof none };
     const struct skua_run_opts       *o = opts ? opts : &none;
-    int                               r = check_options(o);
+    int                               r = rt_run_opts_check(o);
     if (r < 0)
         return r;
     struct rt_runtime *rt = rt_aligned(RT_CACHE_LINE, sizeof *rt);
@@ -277,7 +247,8 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
     rt_inject_init(&rt->inject);
     set_options(rt, o);
     rt->n = (unsigned)worker_count(o);
-    if ((r = enter_table(rt)) < 0)
+    rt->owner = rt_sys_gettid();
+    if ((r = rt_table_enter(rt)) < 0)
         goto undo_rt;
     if ((r = make_workers(rt, o->seed)) < 0)
         goto undo_workers;
@@ -301,7 +272,7 @@ undo_group:
     rt_group_free(rt->main_group);
 undo_workers:
     free_workers(rt);
-    leave_table(rt);
+    rt_table_leave(rt);
 undo_rt:
     rt_free(rt);
     return r;
@@ -450,15 +421,9 @@ int rt_runtime_drain(struct rt_runtime *rt)
  * with a crash. */
 static void bury_loop(struct skua_group *g)
 {
-    enum { KEEP = 64 };
-    static struct skua_group *grave[KEEP];
-    static unsigned           at;
+    static struct rt_grave grave;
     rt_store_release(&g->closed, 1); /* pairs: PHASE -> rt_group_visit */
-    rt_lock(&table_lock);
-    struct skua_group *oldest = grave[at % KEEP];
-    grave[at++ % KEEP] = g;
-    rt_unlock(&table_lock);
-    rt_free(oldest);
+    rt_bury(&grave, g);
 }
 
 bool rt_group_visit(struct skua_group *g)
@@ -502,8 +467,37 @@ static void abandon_task(struct skua_task *t, uint64_t word)
 {
     struct rt_fifo out = { 0 };
     (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+    if (!(t->flags & RT_TASK_STARTED))
+        (void)rt_never_started(t);
     (void)rt_task_complete(t, skua_fail(-ESHUTDOWN), RT_ST_FAILED | RT_ST_RETRIEVED, 1, &out);
     rt_ready_batch(&out); /* to queues that are emptied next */
+}
+
+static bool waits_here(struct rt_waiter *waiter, void *arg)
+{
+    const struct rt_runtime *rt = arg;
+    return waiter->fire && waiter->name == rt->id;
+}
+
+/* A task of another runtime, which may live long: what was registered on it here is fired, into
+ * queues that are emptied next. */
+static void withdraw(struct rt_runtime *rt, struct skua_task *t)
+{
+    struct rt_fifo    out = { 0 };
+    struct rt_waiter *waiter;
+    while (rt->abroad && (waiter = rt_waiter_take(t, waits_here, rt)) != NULL)
+        waiter->fire(waiter, t, &out);
+    rt_ready_batch(&out);
+}
+
+/* Somebody else may be in the middle of ending it, and about to post to the queues of this
+ * runtime: that is waited for. It never takes long. */
+static bool is_ending(struct rt_runtime *rt, struct skua_task *t)
+{
+    uint64_t word = rt_st_load(&t->state);
+    /* relaxed: another object by now has another state word */
+    return (word & RT_ST_DONE) && (word & (RT_ST_LOCK | RT_ST_WAITERS)) && rt_st_refs(word) > 0 &&
+           (rt->abroad || rt_load_relaxed(&t->runtime) == rt->id);
 }
 
 /* What is still open would reach into the runtime later: it ends with -ESHUTDOWN, which plain
@@ -513,16 +507,30 @@ static void abandon_open(struct rt_runtime *rt)
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
+        while (t && is_ending(rt, t))
+            SKUA_IGNORE(rt_sys_sched_yield());
         if (!t || !rt_st_try_retain_pending(&t->state))
             continue;
         bool     ours = rt_load_relaxed(&t->runtime) == rt->id; /* relaxed: fixed while retained */
         uint64_t word = rt_load_acquire(&t->wait.bits); /* pairs: WAKE <- rt_ww_claim */
-        if (ours && rt_task_is_future(t))
+        if (!ours)
+            withdraw(rt, t);
+        else if (rt_task_is_future(t))
             (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
-        else if (ours)
+        else
             abandon_task(t, word);
         rt_task_unref(NULL, t);
     }
+}
+
+bool rt_waiter_add_here(struct rt_worker *w, struct skua_task *t, struct rt_waiter *waiter)
+{
+    /* relaxed: fixed while the caller has a handle; a mark that stays */
+    if (RT_UNLIKELY(rt_load_relaxed(&t->runtime) != w->rt->id)) {
+        waiter->name = w->rt->id;
+        rt_store_relaxed(&w->rt->abroad, 1);
+    }
+    return rt_waiter_add(t, waiter);
 }
 
 void rt_runtime_free(struct rt_runtime *rt)
@@ -532,6 +540,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     stop_workers(rt);
     close_groups(rt);
+    rt_table_leave(rt);
     while (rt_load_acquire(&rt->wakers) > 0) /* pairs: WAKERS <- rt_post_pinned */
         SKUA_IGNORE(rt_sys_sched_yield());
     rt_watch_stop(rt);
@@ -541,10 +550,10 @@ void rt_runtime_free(struct rt_runtime *rt)
     abandon_open(rt);
     rt_sys_restore_sigpipe();
     free_workers(rt);
+    rt_stacks_tend_now();
     if (rt->signal_handlers_free)
         rt->signal_handlers_free(rt);
     free_groups(rt);
     rt_inject_fini(&rt->inject); /* what was abandoned may lie there */
-    leave_table(rt);
     rt_free(rt);
 }

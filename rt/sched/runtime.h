@@ -5,6 +5,7 @@
 
 #include "runq/inject.h"
 #include "sched/idle.h"
+#include "sched/lane_plan.h"
 #include "sched/watch.h"
 #include "sched/worker.h"
 
@@ -14,9 +15,12 @@ struct rt_signal_handler;
 struct rt_runtime {
     unsigned            n;          /* workers */
     struct rt_worker  **workers;    /* n pointers, fixed for life */
-    uint16_t            id;         /* never 0; tasks carry it */
+    uint16_t            id;         /* 1 to 1023; tasks carry it */
     bool                debug;
     bool                steal;      /* SKUA_STEAL=off turns it off */
+    bool                has_runner; /* its loop is closed by the runner that owns it */
+    int                 owner;      /* id of the thread that made it, which is to run its loop */
+    RT_ATOMIC(uint32_t) abroad;     /* it waits for a task of another runtime, or did once */
     uint8_t             stack_class; /* of tasks that ask for none */
     double              shutdown_timeout;
     struct rt_time      time;
@@ -26,9 +30,10 @@ struct rt_runtime {
     /* of the thread lanes; made on first use under lock, see aio/pool.h */
     struct rt_pool     *pool;
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
+    bool              (*pool_tick)(struct rt_runtime *rt); /* likewise; see rt_watch_ask */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
     void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
-    int                 blocking_threads; /* 0: the default */
+    struct rt_lane_plan lanes;
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */
     struct skua_group  *groups;     /* all of them */
@@ -43,6 +48,7 @@ struct rt_runtime {
     RT_ATOMIC(uint64_t) foreign_spawned, foreign_finished; /* tasks counted by plain threads */
     RT_ATOMIC(uint64_t) unretrieved;
     RT_ATOMIC(uint32_t) next_id;    /* next range of task numbers */
+    RT_ATOMIC(uint64_t) shortage_told; /* times that a stack was lacking; the first was reported */
 };
 
 enum rt_rt_phase {
@@ -65,9 +71,28 @@ void rt_runtime_free(struct rt_runtime *rt);
 int  rt_runtime_enter(struct rt_runtime *rt);
 void rt_runtime_leave(struct rt_runtime *rt);
 
-/* The runtime with this id, which the caller knows to be alive (it holds a task that is not
- * done). */
-struct rt_runtime *rt_runtime_by_id(uint16_t id);
+/* Gives it a number. 0 or -EAGAIN. */
+int  rt_table_enter(struct rt_runtime *rt);
+/* Afterwards nobody finds it by its number, nor is anybody inside who did. */
+void rt_table_leave(struct rt_runtime *rt);
+/* Any thread. The runtime with this id, which stays until unvisit; NULL: it has ended. */
+struct rt_runtime *rt_runtime_visit(uint16_t id);
+void               rt_runtime_unvisit(struct rt_runtime *rt);
+
+/* 0, -EINVAL or -ENOTSUP. */
+int rt_run_opts_check(const struct skua_run_opts *o);
+
+/* rt_waiter_add() of a waiter whose `fire` reaches into the caller's runtime: where the task is
+ * another one's, the end of the caller's takes the waiter back. On a worker. */
+bool rt_waiter_add_here(struct rt_worker *w, struct skua_task *t, struct rt_waiter *waiter);
+
+/* What users closed stays readable for a while: the block is freed after so many later ones. */
+enum { RT_GRAVE_SIZE = 64 };
+struct rt_grave {
+    void    *kept[RT_GRAVE_SIZE];
+    unsigned at;
+};
+void rt_bury(struct rt_grave *grave, void *block);
 
 /* Tasks of this runtime that are not done. */
 uint64_t rt_runtime_alive(struct rt_runtime *rt);

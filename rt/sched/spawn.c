@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sched/context.h"
 #include "sched/queues.h"
 
 enum { ID_RANGE = 1024 };
@@ -37,7 +38,7 @@ new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind)
     t->stack = NULL;
     t->group = NULL;
     t->waiters = NULL;
-    rt_store_relaxed(&t->cold, NULL); /* a callback that had the object before wrote over it */
+    rt_store_relaxed(&t->cold, 0); /* a callback that had the object before wrote over it */
     t->where = NULL;
     t->timer.owner = NULL;
     t->timer.hop_queued = 0;
@@ -98,11 +99,11 @@ static int set_cold(struct skua_task *t, const struct skua_spawn_opts *opts)
     return 0;
 }
 
-/* One test for all that most spawns leave out. */
+/* One test for all that most spawns leave out, and for contexts, which most programs never use. */
 static inline bool is_plain(const struct skua_spawn_opts *opts)
 {
     return ((uintptr_t)opts->name | (uintptr_t)opts->drop | opts->copy | opts->stack_size |
-            opts->eager) == 0;
+            opts->eager | rt_vars_are_used()) == 0;
 }
 
 static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
@@ -110,6 +111,8 @@ static int set_options(struct skua_task *t, const struct skua_spawn_opts *opts)
     if (opts->stack_size)
         /* relaxed: not published yet */
         rt_store_relaxed(&t->kind, (uint8_t)rt_stack_class_for(opts->stack_size));
+    if (rt_vars_are_used())
+        rt_context_give(t, opts);
     return opts->name || opts->drop || opts->copy ? set_cold(t, opts) : 0;
 }
 
@@ -195,6 +198,8 @@ struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
     t->fn = fn;
     t->value = arg;
     t->where = where;
+    if (RT_UNLIKELY(rt_vars_are_used()))
+        rt_context_give(t, NULL);
     publish(t, keep ? 2 : 1);
     count_spawned(target->rt, w);
     rt_ready_on(target, t);

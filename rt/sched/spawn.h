@@ -3,6 +3,8 @@
 #ifndef RT_SCHED_SPAWN_H
 #define RT_SCHED_SPAWN_H
 
+#include <stddef.h>
+
 #include "sched/runtime.h"
 
 /* A fresh future of the runtime, one reference for the caller. w: the caller's worker or NULL.
@@ -22,6 +24,14 @@ struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
 
 /* Checks the fields of spawn options. 0 or -EINVAL. */
 int rt_spawn_opts_check(const struct skua_spawn_opts *opts);
+
+/* A spawn that does not take place: tells the reason, returns NULL. */
+static inline struct skua_task *rt_spawn_refuse(const struct skua_spawn_opts *opts, int err)
+{
+    if (opts && opts->size >= offsetof(struct skua_spawn_opts, where) && opts->ret_err)
+        *opts->ret_err = err;
+    return NULL;
+}
 
 /* A pinned group on that worker, one handle for the caller. NULL: no memory. Any thread. */
 struct skua_group *rt_group_new(struct rt_worker *home, const char *name);

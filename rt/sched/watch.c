@@ -11,7 +11,9 @@
 
 enum {
     TICK_MS = 4,
+    ASKED_TICK_MS = 2, /* while the pool wants to be ticked */
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
+    TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
 
 /* What the watch remembers of a worker between two ticks. */
@@ -67,10 +69,37 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
 /* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
 static void doze(struct rt_watch *watch, unsigned n)
 {
+    int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
     if (rt_load_sc(&watch->parked) == n) /* pairs: WATCH <- rt_watch_note_unpark */
-        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, -1));
+        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     (void)rt_xchg_sc(&watch->asleep, 0);
+}
+
+static void tend_stacks(uint64_t now, uint64_t *at)
+{
+    if (now < *at)
+        return;
+    *at = rt_ns_add(now, TEND_MS * RT_NS_PER_MS);
+    (void)rt_stacks_tend();
+}
+
+void rt_watch_ask(struct rt_runtime *rt)
+{
+    (void)rt_xchg_sc(&rt->watch.asked, 1); /* pairs: WATCH -> tick_pool */
+    SKUA_IGNORE(rt_sys_eventfd_ring(rt->watch.event_fd));
+}
+
+/* True: it wants the next tick as well. */
+static bool tick_pool(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    if (RT_LIKELY(!rt_load_sc(&watch->asked)) || !rt_xchg_sc(&watch->asked, 0))
+        return false;                /* pairs: WATCH <- rt_watch_ask */
+    bool again = rt->pool_tick(rt);
+    if (again)
+        (void)rt_xchg_sc(&watch->asked, 1);
+    return again;
 }
 
 static void *watch_main(void *arg)
@@ -79,15 +108,19 @@ static void *watch_main(void *arg)
     struct rt_watch   *watch = &rt->watch;
     struct seen        seen[RT_WORKERS_MAX] = { 0 };
     unsigned           idle_ticks = 0;
+    uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
+    bool               asked = false;
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_stop */
         if (idle_ticks > TICKS_BEFORE_SLEEP)
             doze(watch, rt->n);
         else
-            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, TICK_MS));
+            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, asked ? ASKED_TICK_MS : TICK_MS));
         SKUA_IGNORE(rt_sys_eventfd_drain(watch->event_fd));
         rt_signals_carry(rt);
+        asked = tick_pool(rt);
         uint64_t now = rt_clock_now();
         bool     all_idle = true;
+        tend_stacks(now, &tend_at);
         for (unsigned i = 0; i < rt->n; i++) {
             if (is_parked(rt, i))
                 continue;
@@ -96,7 +129,7 @@ static void *watch_main(void *arg)
         }
         if (!all_idle && rt->n > 1 && rt_work_visible(rt))
             rt_notify(rt); /* see push_deque */
-        idle_ticks = all_idle ? idle_ticks + 1 : 0;
+        idle_ticks = all_idle && !asked ? idle_ticks + 1 : 0;
     }
     return NULL;
 }

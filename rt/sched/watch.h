@@ -25,12 +25,16 @@ struct rt_watch {
     RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
     RT_ATOMIC(uint32_t) stop;
     RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */
+    RT_ATOMIC(uint32_t) asked;     /* the pool wants to be ticked; see rt_watch_ask */
     RT_ATOMIC(uint64_t) signals;   /* bits of signals that came; set by the handler */
 };
 
 /* 0 or -errno. */
 int  rt_watch_start(struct rt_runtime *rt);
 void rt_watch_stop(struct rt_runtime *rt);
+
+/* Any thread: calls rt->pool_tick soon, and every 2 ms from then on until it answers false. */
+void rt_watch_ask(struct rt_runtime *rt);
 
 void rt_watch_note_park(struct rt_runtime *rt);
 void rt_watch_note_unpark(struct rt_runtime *rt);

@@ -12,6 +12,7 @@
 #include "base/spin.h"
 #include "fiber/switch.h"
 #include "sched/cancel.h"
+#include "sched/census.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -124,7 +125,7 @@ static void enter(struct rt_worker *w, struct skua_task *t)
         int              err = 0;
         struct rt_stack *to = rt_stack_get(&w->stacks, rt_task_kind(t), rt_worker_loop, &err);
         if (!to) {
-            rt_refuse(w, t, err);
+            rt_refuse(w, t, rt_stack_shortage(w->rt, err));
             return;
         }
         w->handoff = t;
@@ -168,7 +169,7 @@ int rt_worker_run(struct rt_worker *w)
     int              err = 0;
     struct rt_stack *to = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
     if (!to)
-        return err;
+        return rt_stack_shortage(w->rt, err);
     w->leaving = false;
     w->stack = &w->thread_stack;
     w->after = RT_AFTER_NOTHING;
@@ -185,7 +186,7 @@ int rt_suspend_prepare(struct rt_worker *w)
     int              err = 0;
     struct rt_stack *s = rt_stack_get(&w->stacks, RT_STACK_CLASS_DEFAULT, rt_worker_loop, &err);
     if (!s)
-        return err;
+        return rt_stack_shortage(w->rt, err);
     rt_stack_put(&w->stacks, s);
     return 0;
 }

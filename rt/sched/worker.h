@@ -71,6 +71,7 @@ struct rt_worker {
     struct rt_runtime *rt;
     struct skua_group *in_group;  /* group of the running task or callback; NULL = free         */
     struct skua_group *in_step_group; /* group or free group whose callback runs                */
+    uintptr_t          step_vars; /* context of the callback that runs, see sched/context.h     */
     struct skua_task  *handoff;   /* fresh task for the loop that is switched to                */
     enum rt_after      after;
     void              *after_obj;

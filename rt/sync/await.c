@@ -20,9 +20,12 @@ enum {
     SHORTCUTS_MAX = 61,        /* calls in a row in a pinned group before the queue is used again */
 };
 
+/* A task that asked for more than the smallest stacks have may need all that its class gives, which
+ * is never left above a caller. */
 static bool stack_allows(struct rt_worker *w, struct skua_task *t)
 {
-    return rt_task_kind(t) == w->stack->size_class &&
+    return rt_task_kind(t) == RT_STACK_CLASS_DEFAULT &&
+           w->stack->size_class == RT_STACK_CLASS_DEFAULT &&
            rt_stack_left(w->stack) >= STACK_PROMISE + STACK_MARGIN;
 }
 

@@ -151,16 +151,39 @@ uint64_t rt_task_outcome(const void *result)
 
 struct rt_cold *rt_task_cold(struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
-    if (cold)
-        return cold;
+    uintptr_t word = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    if (rt_cold_of(word))
+        return rt_cold_of(word);
     struct rt_cold *fresh = rt_calloc(1, sizeof *fresh);
     if (!fresh)
         return NULL;
-    if (rt_cas_acq_rel(&t->cold, &cold, fresh)) /* pairs: COLD -> rt_task_cold */
-        return fresh;
+    do {
+        fresh->vars = word;
+        /* pairs: COLD -> rt_task_cold_if_any */
+        if (rt_cas_acq_rel(&t->cold, &word, (uintptr_t)fresh))
+            return fresh;
+    } while (!rt_cold_of(word)); /* its owner has another context now */
     rt_free(fresh);
-    return cold;
+    return rt_cold_of(word);
+}
+
+uintptr_t rt_task_vars(const struct skua_task *t)
+{
+    /* pairs: COLD <- rt_task_cold */
+    uintptr_t       word = rt_load_acquire(&((struct skua_task *)t)->cold);
+    struct rt_cold *cold = rt_cold_of(word);
+    return cold ? cold->vars : word;
+}
+
+void rt_task_set_vars(struct skua_task *t, uintptr_t word)
+{
+    uintptr_t before = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    while (!rt_cold_of(before)) {
+        /* pairs: COLD -> rt_task_cold */
+        if (rt_cas_acq_rel(&t->cold, &before, word))
+            return;
+    }
+    rt_cold_of(before)->vars = word;
 }
 
 /* Texts are only ever added, so that a string once returned stays valid while the task lives. */
@@ -201,14 +224,13 @@ int rt_task_set_message(struct skua_task *t, const char *text)
 
 const char *rt_task_message(const struct skua_task *t)
 {
-    /* pairs: COLD <- rt_task_cold */
-    struct rt_cold *cold = rt_load_acquire(&((struct skua_task *)t)->cold);
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     return cold ? rt_load_acquire(&cold->message) : NULL; /* pairs: COLD <- rt_task_set_message */
 }
 
 const char *rt_task_name(struct skua_task *t)
 {
-    struct rt_cold *cold = rt_load_acquire(&t->cold); /* pairs: COLD <- rt_task_cold */
+    struct rt_cold *cold = rt_task_cold_if_any(t);
     /* pairs: COLD <- rt_task_set_name */
     const char     *name = cold ? rt_load_acquire(&cold->name) : NULL;
     if (name)
@@ -233,6 +255,7 @@ static void free_cold(struct rt_cold *cold)
         rt_free(text);
         text = next;
     }
+    rt_vars_drop(cold->vars);
     rt_free(cold->copy);
     rt_free(cold);
 }
@@ -240,10 +263,13 @@ static void free_cold(struct rt_cold *cold)
 void rt_task_free(struct rt_slab_cache *cache, struct skua_task *t)
 {
     /* relaxed: the last reference is the caller's */
-    struct rt_cold *cold = rt_load_relaxed(&t->cold);
-    if (RT_UNLIKELY(cold != NULL)) {
-        free_cold(cold);
-        rt_store_relaxed(&t->cold, NULL); /* relaxed: nobody else has the object */
+    uintptr_t cold = rt_load_relaxed(&t->cold);
+    if (RT_UNLIKELY(cold != 0)) {
+        if (rt_cold_of(cold))
+            free_cold(rt_cold_of(cold));
+        else
+            rt_vars_drop(cold);
+        rt_store_relaxed(&t->cold, 0); /* relaxed: nobody else has the object */
     }
     rt_store_relaxed(&t->runtime, 0);      /* relaxed: walkers check the state word as well */
     /* relaxed: no references, not done: refused by every verb */

@@ -21,6 +21,7 @@
 #include "runq/link.h"
 #include "task/stateword.h"
 #include "task/timer_node.h"
+#include "task/vars.h"
 #include "task/waitword.h"
 
 #include <skua.h>
@@ -34,6 +35,7 @@ struct rt_cold {
     RT_ATOMIC(struct rt_text *) texts; /* every text ever given, for freeing */
     skua_cb drop;                    /* called with arg when the body never ran */
     void   *copy;                    /* arg is this copy, freed with the task */
+    uintptr_t vars;                  /* the context, see task/vars.h; the owner */
 };
 
 enum rt_task_flag {
@@ -72,7 +74,7 @@ struct skua_task {
     struct skua_group  *group;   /* fixed for life; NULL = free                                   */
 
     struct rt_waiter   *waiters; /* first of a ring; under the state word's lock                  */
-    RT_ATOMIC(struct rt_cold *) cold;
+    RT_ATOMIC(uintptr_t) cold;   /* 0, a context word, or struct rt_cold *, which then has it    */
     const char         *where;   /* place of spawn: "file:line", static storage                   */
     struct rt_link      hop;     /* item of an expired timer; the thread of its group             */
     struct rt_link      cancel_link; /* item of a posted cancel; owned by who set CANCEL_POSTED   */
@@ -158,11 +160,28 @@ void rt_task_free(struct rt_slab_cache *cache, struct skua_task *t);
 /* --- texts --- */
 
 struct rt_cold *rt_task_cold(struct skua_task *t); /* NULL: out of memory */
+/* The cold part that a word of it stands for; NULL: there is none. */
+static inline struct rt_cold *rt_cold_of(uintptr_t word)
+{
+    return word & RT_VARS_TAGS ? NULL : (struct rt_cold *)word;
+}
+/* The same of a task, which may be any thread's. */
+static inline struct rt_cold *rt_task_cold_if_any(const struct skua_task *t)
+{
+    /* pairs: COLD <- rt_task_cold */
+    return rt_cold_of(rt_load_acquire(&((struct skua_task *)t)->cold));
+}
 /* Copies `text` (at most 127 bytes for messages) and lets *slot of the cold part point to it. 0 or
  * -ENOMEM. */
 int         rt_task_set_name(struct skua_task *t, const char *name);
 int         rt_task_set_message(struct skua_task *t, const char *text);
 const char *rt_task_message(const struct skua_task *t); /* or NULL */
 const char *rt_task_name(struct skua_task *t);          /* never NULL; makes "Task-n" on demand */
+
+/* --- context; the owner --- */
+
+uintptr_t rt_task_vars(const struct skua_task *t);
+/* Takes the word over; what was there before is the caller's. */
+void      rt_task_set_vars(struct skua_task *t, uintptr_t word);
 
 #endif

@@ -181,6 +181,34 @@ static int rename_it(void)
     return r;
 }
 
+static int task_group(void)
+{
+    skua_taskgroup tg;
+    int            err = 0;
+    T_EXPECT_INT(skua_taskgroup_init(&tg), 0);
+    for (int i = 0; i < CHILDREN && err == 0; i++) {
+        (void)skua_taskgroup_spawn(&tg, yielder, NULL, .ret_err = &err);
+        if (err == 0)
+            (void)skua_taskgroup_go(&tg, yielder, NULL, .name = "named", .ret_err = &err);
+    }
+    int r = skua_taskgroup_join(&tg, err);
+    T_EXPECT_INT(skua_taskgroup_errors(&tg, NULL, 0), err < 0);
+    T_EXPECT_INT(skua_cancelling(skua_current_task()), 0);
+    return r;
+}
+
+static int map_all(void)
+{
+    void *args[CHILDREN], *results[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++)
+        args[i] = results[i] = T_PTR(i + 1);
+    int r = skua_map(yielder, args, CHILDREN, results, .limit = 3);
+    int q = skua_map(yielder, args, CHILDREN, results, .free = true, .flags = SKUA_RETURN_ERRORS);
+    for (int i = 0; i < CHILDREN; i++)
+        T_EXPECT(q < 0 || results[i] == args[i]);
+    return r < 0 ? r : q;
+}
+
 /* --- the sweep --- */
 
 static void *sweep(void *arg)
@@ -255,6 +283,12 @@ static void test_fault_shield(void **state)
     sweep_thing(shield, 1);
 }
 
+static void test_fault_task_group_and_map(void **state)
+{
+    sweep_thing(task_group, 4 * CHILDREN);
+    sweep_thing(map_all, 2);
+}
+
 static void test_fault_timeouts(void **state)
 {
     sweep_thing(time_out, 0);
@@ -306,6 +340,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_fault_call_later),
     T_TEST(test_fault_group),
     T_TEST(test_fault_shield),
+    T_TEST(test_fault_task_group_and_map),
     T_TEST(test_fault_timeouts),
     T_TEST(test_fault_sleep),
 };

@@ -236,7 +236,8 @@ static void *block_main(void *arg)
     for (int i = 0; i < 200; i++) {
         int err = 0;
         skua_fn fn = i % 2 ? crowd : note_order;
-        struct rt_job *job = rt_job_new(rt_self()->rt, fn, NULL, rt_current(), NULL, &err);
+        struct skua_thread_opts opts = { .size = sizeof opts };
+        struct rt_job *job = rt_job_new(rt_self()->rt, fn, NULL, rt_current(), &opts, &err);
         EXPECT_INT(rt_job_submit(job), 0);
         rt_job_block(job);
         EXPECT_INT(rt_job_withdraw(job), RT_JOB_DONE);
@@ -293,7 +294,7 @@ static void *stuck(void *arg)
 
 static void *stuck_handle_main(void *arg)
 {
-    handles[0] = skua_spawn_thread(stuck, NULL, .name = "counting sheep");
+    handles[0] = skua_spawn_thread(stuck, NULL, .name = "counting sheep", .lane = "file");
     gate_await(&stuck_gate, 1);
     return NULL;
 }
@@ -352,7 +353,8 @@ static void run_stuck(skua_fn main)
 static void test_pool_shutdown_names_a_stuck_job_and_leaves_it(void **state)
 {
     run_stuck(stuck_handle_main);
-    assert_non_null(strstr(child.text, "counting sheep"));
+    assert_non_null(strstr(child.text, "counting sheep (lane file, called at "));
+    assert_non_null(strstr(child.text, "pool_test.c:"));
     assert_int_equal(child.status, 0);
     run_stuck(stuck_call_main);
     assert_non_null(strstr(child.text, "counting goats"));

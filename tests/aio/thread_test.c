@@ -132,11 +132,11 @@ static void *refused_main(void *arg)
     EXPECT_INT(skua_to_thread_with(give_back, NULL, NULL, &small), -EINVAL);
     EXPECT_INT(skua_to_thread(give_back, NULL, NULL, .lane = "deep"), -EINVAL);
     EXPECT_INT(skua_to_thread(give_back, NULL, NULL, .copy = 8), -EINVAL);
-    EXPECT_INT(skua_to_thread(give_back, NULL, NULL, .interrupt = true), -ENOTSUP);
+    EXPECT_INT(skua_to_thread(give_back, NULL, NULL, .lane = ""), -EINVAL);
     EXPECT(!skua_spawn_thread(NULL, NULL, .ret_err = &err));
     EXPECT(!skua_spawn_thread_with(give_back, NULL, &small));
-    EXPECT(!skua_spawn_thread(give_back, NULL, .interrupt = true, .ret_err = &err));
-    EXPECT_INT(err, -ENOTSUP);
+    EXPECT(!skua_spawn_thread(give_back, NULL, .lane = "deep", .ret_err = &err));
+    EXPECT_INT(err, -EINVAL);
     EXPECT_INT(skua_to_thread_with(give_back, NULL, NULL, NULL), 0);
     EXPECT_INT(rt_load_sc(&calls), 1);
     return NULL;

@@ -109,17 +109,27 @@ static void try_in_vain(struct pair *p)
     assert_int_equal(rt_sys_read(p->fds[0], &byte, 1), -EAGAIN);
 }
 
+static void drain(struct pair *p)
+{
+    try_in_vain(p);
+    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+}
+
+static void wait_to_read(struct pair *p, struct waiter w)
+{
+    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+}
+
 /* --- owned --- */
 
 static void test_fd_an_event_claims_the_waiter(void **state)
 {
     struct pair *p = new_pair(true);
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+    drain(p);
     assert_false(rt_fd_try(p->rec, RT_DIR_IN, &p->seen)); /* known: no call needed */
     struct waiter w = arm();
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    wait_to_read(p, w);
     SKUA_IGNORE(poll_once(p)); /* it is writable, nobody asked */
     assert_int_equal(p->out.count, 0);
     make_readable(p);
@@ -147,8 +157,7 @@ static void test_fd_an_event_between_mark_and_wait(void **state)
 {
     struct pair *p = new_pair(true);
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+    drain(p);
     rt_fd_kick(p->rec, RT_DIR_IN, &p->out);
     struct waiter w = arm();
     assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 1);
@@ -177,11 +186,10 @@ static void test_fd_the_first_registration_reports_what_is_there(void **state)
 {
     struct pair *p = new_pair(true);
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+    drain(p);
     make_readable(p); /* nobody is registered yet */
     struct waiter w = arm();
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    wait_to_read(p, w);
     assert_int_equal(poll_once(p), 1);
     assert_int_equal(outcome(w), 0);
     free_pair(p);
@@ -193,9 +201,8 @@ static void test_fd_one_name_for_each_direction(void **state)
     struct waiter a = arm();
     struct waiter b = arm();
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, a.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, a);
     assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, b.name, &p->poller), -EBUSY);
     rt_fd_unwait(p->rec, RT_DIR_IN, b.name); /* not its own */
     rt_fd_kick(p->rec, RT_DIR_IN, &p->out);
@@ -209,9 +216,8 @@ static void test_fd_an_event_after_the_wait_was_given_up(void **state)
     struct pair *p = new_pair(true);
     struct waiter w = arm();
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     /* a timer was faster; the event still finds the name */
     assert_int_equal(rt_ww_claim(&w.t->wait, rt_ww_ticket(w.name), ETIMEDOUT), RT_CLAIM_SUBMIT);
     make_readable(p);
@@ -229,11 +235,10 @@ static void test_fd_a_hangup_reaches_both_directions(void **state)
     struct waiter in = arm();
     struct waiter out = arm();
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+    drain(p);
     assert_true(rt_fd_try(p->rec, RT_DIR_OUT, &p->seen));
     rt_fd_drained(p->rec, RT_DIR_OUT, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, in.name, &p->poller), 0);
+    wait_to_read(p, in);
     assert_int_equal(rt_fd_wait(p->rec, RT_DIR_OUT, out.name, &p->poller), 0);
     uint64_t data = (uint64_t)p->generation << 32 | (uint32_t)p->fds[0];
     rt_fd_fire(data, EPOLLHUP, &p->out);
@@ -290,9 +295,8 @@ static void test_fd_a_late_event_is_dropped(void **state)
     assert_int_equal(p->fds[0], old);
     assert_int_equal(rt_fd_adopt(p->fds[0]), 0);
     assert_int_equal(rt_fd_enter(p->fds[0], &p->rec, &p->generation), 1);
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     rt_fd_fire(late, EPOLLIN | EPOLLHUP, &p->out);
     assert_int_equal(p->out.count, 0);
     rt_fd_unwait(p->rec, RT_DIR_IN, w.name);
@@ -319,9 +323,8 @@ static void test_fd_close_claims_and_refuses(void **state)
     struct pair *p = new_pair(true);
     struct waiter w = arm();
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     assert_false(rt_fd_leave(p->rec)); /* as who waits does */
     assert_int_equal(rt_fd_close(p->fds[0], &p->out), 0);
     assert_int_equal(p->out.count, 1);
@@ -341,8 +344,7 @@ static void test_fd_the_last_to_leave_closes(void **state)
     uint32_t generation;
     (void)state;
     assert_int_equal(rt_fd_enter(p->fds[0], &rec, &generation), 1); /* two are inside */
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
+    drain(p);
     assert_int_equal(rt_fd_close(p->fds[0], &p->out), 0);
     assert_true(rt_sys_fcntl_getfl(p->fds[0]) >= 0);
     assert_int_equal(rt_fd_enter(p->fds[0], &rec, &generation), -EBADF);
@@ -363,9 +365,8 @@ static void test_fd_a_fresh_number_forgets_its_past(void **state)
     struct waiter w = arm();
     uint32_t generation;
     (void)state;
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     assert_false(rt_fd_leave(p->rec));
     assert_int_equal(rt_sys_close(p->fds[0]), 0); /* behind our back */
     assert_int_equal(rt_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), p->fds[0]);
@@ -386,9 +387,8 @@ static void test_fd_moves_after_many_strange_wakes(void **state)
     struct rt_fifo out = {0};
     (void)state;
     assert_int_equal(rt_poller_init(&other), 0);
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     for (int i = 0; i < RT_FD_STRANGERS_MAX - 1; i++)
         rt_fd_settle(p->rec, &other);
     assert_ptr_equal(rt_load_acquire(&p->rec->poller), &p->poller);
@@ -415,9 +415,8 @@ static void test_fd_stays_where_it_is_when_it_cannot_move(void **state)
     struct waiter w = arm();
     (void)state;
     assert_int_equal(rt_poller_init(&other), 0);
-    try_in_vain(p);
-    rt_fd_drained(p->rec, RT_DIR_IN, p->seen);
-    assert_int_equal(rt_fd_wait(p->rec, RT_DIR_IN, w.name, &p->poller), 0);
+    drain(p);
+    wait_to_read(p, w);
     rt_fault_arm(RT_SYS_EPOLL_CTL, 1, ENOSPC);
     for (int i = 0; i < RT_FD_STRANGERS_MAX; i++)
         rt_fd_settle(p->rec, &other);

@@ -242,18 +242,26 @@ struct idle_base {
     }
 };
 
-/* The busy worker pushes twice and may take its work back. */
-struct idle_deque : rl::test_suite<idle_deque, 3>, idle_base {
-    void before() { setup(3); }
+/* Two workers, and in every case others beside them. */
+template <typename CASE, int THREADS, int ITEMS>
+struct idle_case : rl::test_suite<CASE, THREADS>, idle_base {
+    void before() { setup(ITEMS); }
     void after() { finish(); }
     void invariant() { idle_base::invariant(); }
 
     void thread(unsigned id)
     {
-        if (id < WORKERS) {
+        if (id < WORKERS)
             work(id);
-            return;
-        }
+        else
+            static_cast<CASE *>(this)->other(id);
+    }
+};
+
+/* The busy worker pushes twice and may take its work back. */
+struct idle_deque : idle_case<idle_deque, 3, 3> {
+    void other(unsigned)
+    {
         submit();
         submit();
         if (rt_deque_take(&busy))
@@ -263,17 +271,9 @@ struct idle_deque : rl::test_suite<idle_deque, 3>, idle_base {
 };
 
 /* A stranger posts to both workers. */
-struct idle_inbox : rl::test_suite<idle_inbox, 3>, idle_base {
-    void before() { setup(3); }
-    void after() { finish(); }
-    void invariant() { idle_base::invariant(); }
-
-    void thread(unsigned id)
+struct idle_inbox : idle_case<idle_inbox, 3, 3> {
+    void other(unsigned)
     {
-        if (id < WORKERS) {
-            work(id);
-            return;
-        }
         send(0, 0);
         send(1, 1);
         send(0, 2);
@@ -281,16 +281,10 @@ struct idle_inbox : rl::test_suite<idle_inbox, 3>, idle_base {
 };
 
 /* Both at once: they get into each other's way at `searching`. */
-struct idle_both : rl::test_suite<idle_both, 4>, idle_base {
-    void before() { setup(4); }
-    void after() { finish(); }
-    void invariant() { idle_base::invariant(); }
-
-    void thread(unsigned id)
+struct idle_both : idle_case<idle_both, 4, 4> {
+    void other(unsigned id)
     {
-        if (id < WORKERS) {
-            work(id);
-        } else if (id == WORKERS) {
+        if (id == WORKERS) {
             submit();
             submit();
         } else {
@@ -301,21 +295,15 @@ struct idle_both : rl::test_suite<idle_both, 4>, idle_base {
 };
 
 /* Two items that end only when both run at once: the second must not lie while a worker sleeps. */
-struct idle_pair : rl::test_suite<idle_pair, 3>, idle_base {
+struct idle_pair : idle_case<idle_pair, 3, 2> {
     void before()
     {
         setup(2);
         meeting = 2;
     }
-    void after() { finish(); }
-    void invariant() { idle_base::invariant(); }
 
-    void thread(unsigned id)
+    void other(unsigned)
     {
-        if (id < WORKERS) {
-            work(id);
-            return;
-        }
         submit();
         submit();
     }
@@ -323,20 +311,16 @@ struct idle_pair : rl::test_suite<idle_pair, 3>, idle_base {
 
 /* A posted item that ends only after the pushed one ran: the other worker has to be found for that.
  * */
-struct idle_long : rl::test_suite<idle_long, 4>, idle_base {
+struct idle_long : idle_case<idle_long, 4, 2> {
     void before()
     {
         setup(2);
         inbox_waits = true;
     }
-    void after() { finish(); }
-    void invariant() { idle_base::invariant(); }
 
-    void thread(unsigned id)
+    void other(unsigned id)
     {
-        if (id < WORKERS)
-            work(id);
-        else if (id == WORKERS)
+        if (id == WORKERS)
             submit();
         else
             send(0, 0);

@@ -5,7 +5,6 @@
 #define TESTS_NET_NET_SUPPORT_H
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -33,19 +32,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "process.h"
 
 #define UNUSED  __attribute__((unused))
 #define FOREVER INFINITY
-
-static UNUSED int open_fds(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
 
 static int fds_before;
 
@@ -54,7 +44,7 @@ static UNUSED int setup_each(void **state)
 {
     (void)state;
     setenv("CMOCKA_TEST_ABORT", "1", 1);
-    fds_before = open_fds();
+    fds_before = t_fds();
     return 0;
 }
 
@@ -62,7 +52,7 @@ static UNUSED int teardown_each(void **state)
 {
     (void)state;
     rt_fault_reset();
-    assert_int_equal(open_fds(), fds_before);
+    assert_int_equal(t_fds(), fds_before);
     return 0;
 }
 

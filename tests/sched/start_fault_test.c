@@ -2,35 +2,17 @@
 /* Goal: a runtime that cannot start says why, leaves nothing behind, and the next one starts.
  * Method: the nth use of each system call and of each allocation that a start makes fails, for
  * every n. */
+#include "process.h"
 #include "t.h"
-
-#include <dirent.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
 
 enum { WORKERS = 3, SWEEP_MAX = 400 };
 
-static int count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int  n = 0;
-    assert_non_null(d);
-    while (readdir(d) != NULL)
-        n++;
-    closedir(d);
-    return n;
-}
-
-static void *child(void *arg)
-{
-    (void)skua_yield();
-    return arg;
-}
-
 static void *small_main(void *arg)
 {
-    skua_task *t = skua_spawn(child, arg);
+    skua_task *t = skua_spawn(t_yielder, arg);
     void      *value = NULL;
     int        r = t ? skua_join(t, &value) : -ENOMEM;
     return r < 0 ? skua_fail(r) : value;
@@ -52,8 +34,7 @@ static void sweep_call(enum rt_sys_call call, int err, bool must_fail)
 {
     int failures = 0;
     warm_up();
-    int64_t live = rt_mem_live();
-    int     fds = count_fds();
+    struct t_holdings before = t_holdings();
     for (unsigned nth = 1; nth <= SWEEP_MAX; nth++) {
         rt_fault_arm(call, nth, err);
         int      r = start();
@@ -61,8 +42,7 @@ static void sweep_call(enum rt_sys_call call, int err, bool must_fail)
         rt_fault_reset();
         assert_true(r == 0 || r == -err || r == -ENOMEM || r == -EAGAIN);
         failures += r < 0;
-        assert_int_equal(rt_mem_live(), live);
-        assert_int_equal(count_fds(), fds);
+        t_holds_the_same(before);
         assert_int_equal(start(), 0);
         if (hits == 0)
             break;
@@ -139,8 +119,8 @@ static void test_waits_that_are_interrupted_or_fail(void **state)
 static void test_start_without_memory(void **state)
 {
     warm_up();
-    int64_t live = rt_mem_live();
-    int     fds = count_fds(), failures = 0;
+    struct t_holdings before = t_holdings();
+    int               failures = 0;
     for (uint64_t nth = 1;; nth++) {
         rt_fault_alloc_arm(nth);
         int      r = start();
@@ -148,8 +128,7 @@ static void test_start_without_memory(void **state)
         rt_fault_alloc_arm(0);
         assert_true(r == 0 || r == -ENOMEM);
         failures += r < 0;
-        assert_int_equal(rt_mem_live(), live);
-        assert_int_equal(count_fds(), fds);
+        t_holds_the_same(before);
         assert_int_equal(start(), 0);
         if (hits == 0)
             break;
@@ -160,7 +139,7 @@ static void test_start_without_memory(void **state)
     assert_int_equal(start(), -ENOMEM);
     assert_null(skua_loop_new(.workers = 2));
     rt_fault_alloc_arm(0);
-    assert_int_equal(rt_mem_live(), live);
+    t_holds_the_same(before);
 }
 
 static const struct t_scenario scenarios[] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* run: rules 1 to 5 of asyncio. */
+#include "../support/process.h"
 #include "../support/t.h"
 
-#include <dirent.h>
 #include <stdatomic.h>
 
 /* ---- rule 1 ---- */
@@ -165,17 +165,6 @@ static void test_rule_3_a_leftover_that_fails_is_reported_and_changes_nothing(vo
     assert_non_null(strstr(child.text, "left-failing"));
 }
 
-static int count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
-
 static void *use_a_thread(void *arg)
 {
     SKUA_IGNORE(skua_to_thread(give_back, arg, NULL));
@@ -188,11 +177,11 @@ static void test_rule_3_run_closes_what_it_opened(void **state)
      * as many as before. */
     (void)state;
     t_run(use_a_thread, NULL);
-    int fds = count_entries("/proc/self/fd"), threads = count_entries("/proc/self/task");
+    int fds = t_fds(), threads = t_threads();
     for (int i = 0; i < 5; i++)
         t_run(use_a_thread, NULL);
-    assert_int_equal(count_entries("/proc/self/fd"), fds);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(t_fds(), fds);
+    assert_int_equal(t_threads(), threads);
     assert_null(skua_loop_current());
 }
 

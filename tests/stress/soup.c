@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The books of cancel_soup. */
+/* The books of tasks, and small tasks to wait for. */
 #include "soup.h"
 
 void soup_init(struct soup *s, struct stress_run *run)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SKUA_STRESS_SOUP_H
 #define SKUA_STRESS_SOUP_H
-/* The books of cancel_soup: who was spawned, began, ended, was dropped; and the small tasks that
- * its items wait for. */
+/* The books of tasks that may be cancelled or dropped: who was spawned, began, ended, was dropped;
+ * and the small tasks that cancel_soup waits for. */
 #include "stress.h"
 
 enum { SOUP_NEW, SOUP_STARTED, SOUP_DROPPED, SOUP_ENDED };

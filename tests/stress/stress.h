@@ -9,6 +9,18 @@
 #include <skua.h>
 #include <stdatomic.h>
 
+/* Where every step costs more, a round does less. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define STRESS_IS_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STRESS_IS_SANITIZED 1
+#endif
+#if !defined(STRESS_IS_SANITIZED)
+#define STRESS_IS_SANITIZED 0
+#endif
+
 enum { STRESS_GROUPS_MAX = 8 };
 
 struct stress_run;
@@ -52,8 +64,10 @@ struct stress_run {
     atomic_ullong round;
     atomic_ullong ops;
     atomic_ullong violations;
-    long fd_base;    /* descriptors open after the first round of fd_churn */
-    int group_count; /* pinned groups, spread over the workers; valid during the case */
+    long fd_base;     /* of the first rounds: descriptors open, */
+    long thread_base; /* threads, */
+    long kib_base;    /* resident memory */
+    int group_count;  /* pinned groups, spread over the workers; valid during the case */
     skua_group *group[STRESS_GROUPS_MAX];
 };
 

@@ -14,6 +14,13 @@
 #define T_SANITIZED 0
 #endif
 
-#define T_SCALE(plain, sanitized) (T_SANITIZED ? (sanitized) : (plain))
+/* T_EMULATOR, where the tests run under one: the words that stand before a program's name. */
+#ifdef T_EMULATOR
+#define T_EMULATED 1
+#else
+#define T_EMULATED 0
+#endif
+
+#define T_SCALE(plain, sanitized) (T_SANITIZED || T_EMULATED ? (sanitized) : (plain))
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "t.h"
 
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -176,6 +177,12 @@ void *t_waiter(void *arg)
     return r < 0 ? skua_fail(r) : value;
 }
 
+void *t_yielder(void *arg)
+{
+    (void)skua_yield();
+    return arg;
+}
+
 void t_say(void *word)
 {
     t_log("%s", (const char *)word);
@@ -265,15 +272,22 @@ int t_teardown(void **state)
 
 static void exec_scenario(const char *scenario, int err_fd)
 {
-    char self[] = "/proc/self/exe";
+    char self[PATH_MAX] = "/proc/self/exe";
     char flag[] = "--scenario";
     char name[128];
     snprintf(name, sizeof name, "%s", scenario);
+#ifdef T_EMULATOR
+    /* The kernel would start the emulator's own program by that name. */
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    char *argv[] = { T_EMULATOR, self, flag, name, NULL };
+#else
     char *argv[] = { self, flag, name, NULL };
+#endif
     dup2(err_fd, STDERR_FILENO);
     /* A shell starts what runs in the background with SIGINT ignored. */
     signal(SIGINT, SIG_DFL);
-    execv(self, argv);
+    execvp(argv[0], argv);
     _exit(126);
 }
 

@@ -89,6 +89,9 @@ struct t_waiter {
  * what it got. */
 void *t_waiter(void *waiter);
 
+/* Yields once, then ends with its argument. */
+void *t_yielder(void *arg);
+
 /* Logs the word given. */
 void t_say(void *word);
 

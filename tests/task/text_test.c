@@ -11,7 +11,7 @@ static struct skua_task *make(uint8_t kind, uint32_t id)
     uint32_t          slot;
     struct skua_task *t = rt_slab_get(NULL, &slot);
     assert_non_null(t);
-    rt_store_relaxed(&t->cold, NULL);
+    rt_store_relaxed(&t->cold, 0);
     rt_store_relaxed(&t->kind, kind);
     t->id = id;
     return t;

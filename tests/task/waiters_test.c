@@ -31,7 +31,7 @@ static struct skua_task *make(uint64_t refs)
     T_EXPECT(made != NULL);
     made->waiters = NULL;
     made->group = NULL;
-    rt_store_relaxed(&made->cold, NULL);
+    rt_store_relaxed(&made->cold, 0);
     rt_store_relaxed(&made->kind, RT_KIND_FUTURE);
     rt_store_relaxed(&made->wait.bits, rt_load_relaxed(&made->wait.bits) & RT_WW_TICKET);
     rt_store_release(&made->state.bits, refs * RT_ST_REF);

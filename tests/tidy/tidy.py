@@ -35,7 +35,7 @@ ATOMIC = re.compile(r"\bmemory_order_\w+|\batomic_\w+\s*\(|\b__(?:atomic|sync)_\
 DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
-SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```c\n(.*?)^```", re.M | re.S)
+SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -108,7 +108,7 @@ class Tidy:
                 self.offend(path, number, "snippet", "differs from " + name)
         marked = len(re.findall(r"^<!-- file: ", text, re.M))
         if marked != len(SNIPPET.findall(text)):
-            self.offend(path, 1, "snippet", "a file mark without a ```c block after it")
+            self.offend(path, 1, "snippet", "a file mark without a code block after it")
 
     # ---- sources ----
 
