@@ -49,7 +49,6 @@ struct bench_sample {
 struct bench_figure {
     const char *name; /* NULL: the row has fewer */
     const char *about;
-    const char *unit; /* NULL: that of the row */
 };
 
 struct bench_peer;
@@ -57,8 +56,9 @@ struct bench_peer;
 struct bench_row {
     struct bench_figure figure[FIGURES_MAX];
     const char *unit;
-    bool is_higher_better; /* all figures of the row */
-    bool is_once;          /* long: one pair, whatever --pairs says */
+    const char *figure_unit[FIGURES_MAX]; /* of a figure with another unit than the row's */
+    bool is_higher_better;                /* all figures of the row */
+    bool is_once;                         /* long: one pair, whatever --pairs says */
     bool is_free_main;
     double limit_s; /* a measurement that takes longer has hung; 0: 60 */
     /* NULL: it can run everywhere. False: it cannot here, and why. */
@@ -98,7 +98,8 @@ struct bench_rows {
 
 static inline const char *bench_unit(const struct bench_row *row, const struct bench_figure *figure)
 {
-    return figure->unit != NULL ? figure->unit : row->unit;
+    const char *own = row->figure_unit[figure - row->figure];
+    return own != NULL ? own : row->unit;
 }
 
 void bench_rows_add(struct bench_rows *list);

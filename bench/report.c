@@ -119,7 +119,7 @@ static void print_versus(FILE *out, const struct result *r)
         return;
     fputs("  skua is better by", out);
     print_ratios(out, r, false);
-    if (r->figure->unit == NULL) { /* else a second figure of the same work */
+    if (bench_unit(r->row, r->figure) == r->row->unit) { /* else another view of the same work */
         fputs(", in CPU by", out);
         print_ratios(out, r, true);
     }

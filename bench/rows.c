@@ -2,6 +2,7 @@
 /* The rows of skua-bench that need nothing but the runtime. Each body runs in the main task of a
  * fresh process. */
 #include "bench.h"
+#include "fork_rows.h"
 
 #include <stdlib.h>
 
@@ -180,6 +181,18 @@ static const struct bench_row rows[] = {
                  "fork-join: fib(27) with skua_go and skua_join, no cut-off; per task"}},
      .unit = "ns/op",
      .body = fib_tasks,
+     .is_free_main = true},
+    {.figure = {{"fib", "fork-join: fib(30) with skua_fork, no cut-off; per fork"}},
+     .unit = "ns/op",
+     .body = bench_fib,
+     .is_free_main = true},
+    {.figure = {{"fib_serial", "the same calls without forking, to compare; per fork left out"}},
+     .unit = "ns/op",
+     .body = bench_fib_serial,
+     .is_free_main = true},
+    {.figure = {{"mergesort", "fork-join: a million numbers sorted and merged; per number"}},
+     .unit = "ns/op",
+     .body = bench_mergesort,
      .is_free_main = true},
     {.figure = {{"spawn_await", "spawn and await one task at a time, in a pinned group"}},
      .unit = "ns/op",

@@ -17,6 +17,7 @@
 #include <skua/taskgroup.h> /* task groups and map */
 #include <skua/loop.h>   /* the loop: callbacks, timers, other threads */
 #include <skua/thread.h> /* blocking work */
+#include <skua/fork.h>   /* fork-join, parallel loops */
 #include <skua/context.h> /* variables of a task, handed down to what it starts */
 #include <skua/net.h>    /* sockets and servers */
 #include <skua/signal.h> /* Unix signals */

@@ -132,6 +132,26 @@ async def timer_churn(seconds):
     clock.show("timer_churn", ops)
 
 
+async def caller(until):
+    calls = 0
+    while time.monotonic() < until:
+        for _ in range(100):
+            await asyncio.to_thread(int)
+        calls += 100
+    return calls
+
+
+async def to_thread(seconds):
+    clock = Clock()
+    clock.show("to_thread", await caller(clock.wall + seconds))
+
+
+async def to_thread_busy(seconds):
+    clock = Clock()
+    counts = await asyncio.gather(*(caller(clock.wall + seconds) for _ in range(64)))
+    clock.show("to_thread_busy", sum(counts))
+
+
 class Echo(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
@@ -151,7 +171,8 @@ async def echo(_seconds):
 
 
 ROWS = {"spawn_await": spawn_await, "yield": yield_, "wake": wake, "sleep_100k": sleep_100k,
-        "later_100k": later_100k, "timer_churn": timer_churn, "echo": echo}
+        "later_100k": later_100k, "timer_churn": timer_churn, "to_thread": to_thread,
+        "to_thread_busy": to_thread_busy, "echo": echo}
 
 
 def main(argv):

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-enum { PENDING = 100000, CHURN_BATCH = 1000, TRIPS_A_LOOK = 100 };
+enum { PENDING = 100000, CHURN_BATCH = 1000, TRIPS_A_LOOK = 100, CALLERS = 64 };
 
 /* ---- echo ---- */
 
@@ -219,10 +219,59 @@ static int timer_churn(double seconds, int workers)
     return rung == 0 ? 0 : 1;
 }
 
+/* ---- to_thread: uv_queue_work(), the next call from the callback of the one before ---- */
+
+struct caller {
+    uv_work_t work; /* first: libuv hands it back */
+    double until;
+    uint64_t calls;
+};
+
+static void on_work(uv_work_t *work)
+{
+    (void)work;
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    struct caller *c = (struct caller *)work;
+    c->calls++;
+    if (status == 0 && (c->calls % TRIPS_A_LOOK != 0 || peer_now() < c->until))
+        uv_queue_work(uv_default_loop(), work, on_work, on_worked);
+}
+
+static int call(const char *name, int callers, double seconds)
+{
+    static struct caller caller[CALLERS];
+    struct peer_clock begin = peer_begin();
+    double calls = 0;
+    for (int i = 0; i < callers; i++) {
+        caller[i].until = begin.wall + seconds;
+        uv_queue_work(uv_default_loop(), &caller[i].work, on_work, on_worked);
+    }
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    for (int i = 0; i < callers; i++)
+        calls += (double)caller[i].calls;
+    peer_print(name, NAN, begin, calls);
+    return 0;
+}
+
+static int to_thread(double seconds, int workers)
+{
+    return workers > 1 ? PEER_ABSENT : call("to_thread", 1, seconds);
+}
+
+static int to_thread_busy(double seconds, int workers)
+{
+    return workers > 1 ? PEER_ABSENT : call("to_thread_busy", CALLERS, seconds);
+}
+
 int main(int argc, char **argv)
 {
     static const struct peer_row rows[] = {{"echo", echo},
                                            {"queue_cross", queue_cross},
+                                           {"to_thread", to_thread},
+                                           {"to_thread_busy", to_thread_busy},
                                            {"later_100k", later_100k},
                                            {"later_1m", later_1m},
                                            {"timer_churn", timer_churn}};

@@ -17,6 +17,9 @@
  * and is written only on success. A NULL task is accepted everywhere: questions answer false or
  * -EINVAL, release and detach do nothing.
  *
+ * A call that would have to wait, and finds no stack for others to go on with, fails with -ENOMEM
+ * (docs/stacks.md).
+ *
  * Time is a double in seconds, on the clock of skua_loop_time(). A timeout <= 0 means one try,
  * then -ETIMEDOUT; INFINITY means no limit; NaN is -EINVAL.
  *

@@ -16,6 +16,8 @@ struct skua_stats {
     uint64_t stacks_created; /* since the start; a task that never suspends needs none */
     uint64_t stacks_idle;    /* kept for the next task that suspends */
     uint64_t unretrieved;    /* tasks that ended with an error nobody looked at */
+    uint64_t rescues;        /* tasks fetched from workers that were held by another one */
+    uint64_t spares_started; /* threads started in place of held workers */
 };
 
 struct skua_worker_stats {
@@ -71,7 +73,8 @@ SKUA_API int skua_census(struct skua_census_row *ret_rows, size_t n);
 SKUA_API int skua_lane_stats_get(const char *lane, struct skua_lane_stats *ret_stats);
 
 /* The index of the worker whose thread calls, or -1 on other threads. In a free task it may change
- * at each suspension. Never suspends. From: any thread. */
+ * at each suspension, and is .workers or more (never above 255) on a spare that stands in for a
+ * held worker. Never suspends. From: any thread. */
 SKUA_API int skua_worker_index(void);
 
 #ifdef __cplusplus

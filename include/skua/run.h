@@ -20,8 +20,8 @@ struct skua_run_opts {
     bool free_main;          /* main is a free task, and so is what it spawns */
     size_t stack_size;       /* bytes of a task's stack; 0: 64 KiB, touched lazily */
     int blocking_threads;    /* most threads of to_thread's default lane; 0: min(32, CPUs + 4) */
-    int spare_threads;       /* most workers started in place of stuck ones; 0: as many as workers;
-                                -1: none. A later release: checked, without effect */
+    int spare_threads;       /* most workers started in place of stuck ones, 256 with the workers;
+                                0: SKUA_SPARE_THREADS, else as many as workers; -1: none */
     uint64_t seed;           /* of the scheduler's free choices; 0: a new one each run */
     bool simulate;           /* a later release: answers -ENOTSUP */
     bool virtual_time;       /* time stands still while anything runs and jumps to the next timer

@@ -16,7 +16,7 @@ struct skua_spawn_opts {
     skua_context *context; /* run in this context; default: a copy of the caller's */
     size_t copy;       /* copy this many bytes of *arg into the task and hand the body the copy */
     skua_cb drop;      /* called once with the argument if the body will never run */
-    size_t stack_size; /* bytes; 0: the runtime's */
+    size_t stack_size; /* bytes that it may use; 0: the runtime's */
     bool eager;        /* run at once, inside the call, up to the first suspension */
     int *ret_err;      /* gets the reason when the call answers NULL */
     const char *where; /* place of spawn for reports, static storage; the macro fills it in */

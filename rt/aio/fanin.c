@@ -56,15 +56,35 @@ static void run_step(struct rt_step *step)
 static bool cancel_children(struct rt_fanin *f)
 {
     bool any = false;
+    if (f->passed >= RT_PASS_MAX)
+        return false;
+    f->passed++;
+    f->passing = true;
     for (size_t i = 0; i < f->n; i++)
         any |= rt_cancel_pass(f->owner, f->tasks[i]);
+    f->passing = false;
     f->requested |= any;
     return any;
 }
 
+/* The children wait for the owner in their turn: the cancel ends the owner's wait. */
+static void break_ring(struct rt_fanin *f)
+{
+    struct rt_fifo out = { 0 };
+    f->passed = RT_PASS_MAX;
+    /* relaxed: written by this thread */
+    (void)rt_name_claim(rt_load_relaxed(&f->name), ECANCELED, &out);
+    rt_ready_batch(&out);
+}
+
+/* A pinned owner, on its thread. */
 static bool cancel_awaitable(struct rt_awaitable *self)
 {
-    return cancel_children(rt_container_of(self, struct rt_fanin, awaitable));
+    struct rt_fanin *f = rt_container_of(self, struct rt_fanin, awaitable);
+    if (!f->passing && f->passed < RT_PASS_MAX)
+        return cancel_children(f);
+    break_ring(f);
+    return true;
 }
 
 int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
@@ -87,7 +107,8 @@ int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
     f->tasks = tasks;
     f->n = n;
     f->mode = mode;
-    f->step_ran = f->woken = f->requested = false;
+    f->step_ran = f->woken = f->requested = f->passing = false;
+    f->passed = 0;
     rt_init(&f->name, 0);
     rt_init(&f->pending, n);
     rt_init(&f->triggered, 0);

@@ -43,6 +43,8 @@ struct rt_fanin {
     bool                  step_ran;
     bool                  woken;     /* by the trigger                                     */
     bool                  requested; /* a cancel was passed on to the children             */
+    bool                  passing;   /* one is being passed on                             */
+    uint32_t              passed;    /* so many                                            */
     RT_ATOMIC(uint64_t)   name;      /* of the current suspension                          */
     RT_ATOMIC(uint64_t)   pending;
     RT_ATOMIC(uint32_t)   triggered;

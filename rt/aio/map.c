@@ -4,9 +4,11 @@
  * turn. */
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 
 #include "aio/nursery.h"
 #include "base/mem.h"
+#include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/spawn.h"
 #include "sched/wait.h"
@@ -28,6 +30,7 @@ struct map {
     void               **results;
     size_t               n;
     const char          *where;
+    uintptr_t            vars;   /* context of the caller at the beginning */
     bool                 keeps_errors;
     RT_ATOMIC(uint64_t)  next;   /* the first call that was not begun */
     RT_ATOMIC(uint64_t)  failed;
@@ -40,6 +43,23 @@ static void store(struct map *m, size_t i, void *result)
         m->results[i] = result;
 }
 
+/* Each call has a copy of the context in which map was called, whoever begins it. */
+static struct skua_task *spawn_call(struct map *m, void *arg, struct skua_spawn_opts *opts,
+                                    int *ret_err)
+{
+    struct rt_worker *w = rt_self();
+    if (RT_LIKELY(!rt_vars_are_used()))
+        return rt_spawn(w, m->rt, m->group, m->fn, arg, opts, ret_err);
+    opts->context = rt_vars_new(m->vars);
+    if (!opts->context) {
+        *ret_err = -ENOMEM;
+        return NULL;
+    }
+    struct skua_task *t = rt_spawn(w, m->rt, m->group, m->fn, arg, opts, ret_err);
+    rt_vars_drop(rt_vars_word(opts->context));
+    return t;
+}
+
 /* The next call, for a lane. A task; or NULL: *ret_err is 0 when all have begun. */
 static struct skua_task *begin_call(struct lane *lane, int *ret_err)
 {
@@ -50,8 +70,7 @@ static struct skua_task *begin_call(struct lane *lane, int *ret_err)
     if (i >= m->n)
         return NULL;
     lane->index = i;
-    struct skua_task *t = rt_spawn(rt_self(), m->rt, m->group, m->fn, m->args[i], &opts,
-                                   ret_err);
+    struct skua_task *t = spawn_call(m, m->args[i], &opts, ret_err);
     if (!t)
         store(m, i, skua_fail(*ret_err));
     return t;
@@ -145,7 +164,9 @@ int skua_map_with(skua_fn fn, void *const *args, size_t n, void **results,
     if (r < 0)
         return r;
     size_t       limit = o->limit && o->limit < n ? o->limit : n;
-    struct lane *lanes = rt_calloc(limit, sizeof *lanes);
+    struct lane *lanes = NULL;
+    if (limit <= PTRDIFF_MAX / sizeof *lanes)
+        lanes = rt_calloc(limit, sizeof *lanes);
     if (!lanes)
         return -ENOMEM;
     struct map m = {
@@ -153,8 +174,10 @@ int skua_map_with(skua_fn fn, void *const *args, size_t n, void **results,
         .results = results, .n = n, .where = o->where,
         .keeps_errors = (o->flags & SKUA_RETURN_ERRORS) != 0,
     };
+    m.vars = rt_context_capture();
     rt_tg_init(&m.nursery, w->cur);
     r = map(&m, lanes, limit);
+    rt_vars_drop(m.vars);
     rt_free(lanes);
     return r;
 }

@@ -168,11 +168,10 @@ static bool is_abandoned(struct rt_tg *g)
         return false;
     /* relaxed: 0 once the parent is gone */
     struct rt_runtime *rt = rt_runtime_visit(rt_load_relaxed(&g->parent->runtime));
-    if (!rt)
-        return true;
-    bool closed = rt_load_acquire(&rt->phase) == RT_CLOSED; /* pairs: PHASE <- rt_runtime_free */
-    rt_runtime_unvisit(rt);
-    return closed;
+    bool is_over = !rt || rt_load_acquire(&rt->phase) == RT_CLOSED; /* pairs: PHASE <- stop */
+    if (rt)
+        rt_runtime_unvisit(rt);
+    return is_over;
 }
 
 static void drop_step(struct rt_step *step)

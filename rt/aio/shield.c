@@ -61,7 +61,7 @@ skua_task *skua_shield(skua_task *task)
     }
     s->inner = task;
     s->step = (struct rt_step){ .run = run, .drop = forget,
-                                .home = w->in_group ? w->in_group : &w->free_group };
+                                .home = w->in_group ? w->in_group : w->step_home };
     s->waiter.fire = fire;
     rt_group_keep(s->step.home);
     rt_st_retain(&task->state);

@@ -46,7 +46,7 @@ static bool can_catch(int signo)
 /* Callbacks of free tasks have one home, whichever worker it is on. */
 static struct skua_group *home_of(struct rt_worker *w)
 {
-    return w->in_group ? w->in_group : &w->free_group;
+    return w->in_group ? w->in_group : w->step_home;
 }
 
 static bool same_home(const struct skua_group *a, const struct skua_group *b)

@@ -2,6 +2,7 @@
 #include "base/heap.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -154,6 +155,53 @@ struct rt_heap_node *rt_heap_pop(struct rt_heap *h)
     node = h->entries[0].node;
     rt_heap_remove(h, node);
     return node;
+}
+
+struct due {
+    struct rt_heap *heap;
+    uint64_t now;
+    uint64_t next;  /* the earliest deadline after now */
+    bool has_taken; /* the heap has changed: places that were passed may hold others now */
+    bool (*wanted)(struct rt_heap_node *node);
+    void (*take)(struct rt_heap_node *node, void *arg);
+    void *arg;
+};
+
+/* Recursion is as deep as the heap, 16 at most. */
+static void take_due_below(struct due *d, uint32_t at)
+{
+    struct rt_heap *h = d->heap;
+
+    while (at < h->count && h->entries[at].deadline <= d->now &&
+           d->wanted(h->entries[at].node)) {
+        struct rt_heap_node *node = h->entries[at].node;
+
+        rt_heap_remove(h, node);
+        d->take(node, d->arg);
+        d->has_taken = true;
+    }
+    if (at >= h->count)
+        return;
+    if (h->entries[at].deadline > d->now) {
+        if (h->entries[at].deadline < d->next)
+            d->next = h->entries[at].deadline;
+        return;
+    }
+    for (uint32_t child = at * HEAP_ARITY + 1; child <= at * HEAP_ARITY + HEAP_ARITY; child++)
+        take_due_below(d, child);
+}
+
+uint64_t rt_heap_take_due(struct rt_heap *h, uint64_t now, bool (*wanted)(struct rt_heap_node *),
+                          void (*take)(struct rt_heap_node *, void *), void *arg)
+{
+    struct due d = { .heap = h, .now = now, .wanted = wanted, .take = take, .arg = arg };
+
+    do {
+        d.next = RT_NEVER;
+        d.has_taken = false;
+        take_due_below(&d, 0);
+    } while (d.has_taken);
+    return d.next;
 }
 
 bool rt_heap_valid(const struct rt_heap *h)

@@ -45,6 +45,11 @@ void rt_heap_remove(struct rt_heap *h, struct rt_heap_node *node);
 void rt_heap_update(struct rt_heap *h, struct rt_heap_node *node, uint64_t deadline);
 /* Takes the earliest out; NULL when empty. */
 struct rt_heap_node *rt_heap_pop(struct rt_heap *h);
+/* Takes out the nodes due at `now` that `wanted` accepts and hands each to `take`, in no particular
+ * order; those refused stay. Returns the earliest deadline after `now`, or RT_NEVER. The callbacks
+ * may not change the heap. */
+uint64_t rt_heap_take_due(struct rt_heap *h, uint64_t now, bool (*wanted)(struct rt_heap_node *),
+                          void (*take)(struct rt_heap_node *, void *), void *arg);
 /* Walks everything: order, indexes, links. For audits. */
 bool rt_heap_valid(const struct rt_heap *h);
 /* One line per entry to the log, at most max lines. */

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -294,7 +295,6 @@ RT_NOINLINE int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_le
 RT_NOINLINE int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value)
 {
     socklen_t len = sizeof(*ret_value);
-
     return (int)ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
 }
 
@@ -384,10 +384,9 @@ RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n,
 RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
 {
     struct pollfd p = { .fd = fd, .events = events };
-    uint64_t deadline = RT_NEVER;
+    uint64_t forth = timeout_ms < 0 ? RT_NEVER : (uint64_t)timeout_ms * RT_NS_PER_MS;
+    uint64_t deadline = rt_ns_add(rt_clock_now(), forth);
     int64_t rc;
-    if (timeout_ms >= 0)
-        deadline = rt_clock_now() + (uint64_t)timeout_ms * RT_NS_PER_MS;
     do {
         rc = ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
         timeout_ms = rt_ms_from_ns(rt_ns_until(deadline, rt_clock_now()));
@@ -395,13 +394,18 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
     return rc > 0 ? p.revents : (int)rc;
 }
 
-/* ---- memory ---- */
+RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout_ns)
+{
+    struct timespec t = rt_timespec_from_ns((uint64_t)timeout_ns);
+    int rc = (int)ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
+    return rc == -EINTR ? 0 : rc;
+}
 
+/* ---- memory ---- */
 RT_NOINLINE int rt_sys_mmap_reserve(size_t size, void **ret_addr)
 {
     void *addr = MAP_FAILED;
     int rc = fault(RT_SYS_MMAP);
-
     if (rc < 0)
         return rc;
     addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -436,11 +440,9 @@ size_t rt_sys_page_size(void)
 
 static void cut_name(char ret_name[16], const char *name)
 {
-    size_t i = 0;
-
-    for (; i < 15 && name[i] != '\0'; i++)
-        ret_name[i] = name[i];
-    ret_name[i] = '\0';
+    size_t n = strnlen(name, 15);
+    memcpy(ret_name, name, n);
+    ret_name[n] = '\0';
 }
 
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name)
@@ -500,7 +502,6 @@ int rt_sys_thread_stack(void **ret_base, size_t *ret_bytes)
     pthread_attr_t attr;
     int before = errno;
     int rc = pthread_getattr_np(pthread_self(), &attr);
-
     if (rc == 0) {
         rc = pthread_attr_getstack(&attr, ret_base, ret_bytes);
         (void)pthread_attr_destroy(&attr); /* cannot fail after getattr */
@@ -563,7 +564,6 @@ int rt_sys_ignore_sigpipe(void)
     struct sigaction old;
     struct sigaction ours = { .sa_handler = on_sigpipe, .sa_flags = SA_RESTART };
     int rc = rt_sys_sigaction(SIGPIPE, NULL, &old);
-
     if (rc < 0)
         return rc;
     if ((old.sa_flags & SA_SIGINFO) != 0 || old.sa_handler != SIG_DFL)
@@ -577,7 +577,6 @@ int rt_sys_restore_sigpipe(void)
     struct sigaction now;
     struct sigaction dfl = { .sa_handler = SIG_DFL };
     int rc = rt_sys_sigaction(SIGPIPE, NULL, &now);
-
     if (rc < 0)
         return rc;
     if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != on_sigpipe)

@@ -18,6 +18,7 @@
 #include "base/compiler.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -83,6 +84,8 @@ int rt_sys_epoll_del(int ep, int fd);
 int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n, int64_t timeout_ns);
 /* revents, or 0 on timeout; timeout_ms: -1 for ever. Retries EINTR with the time that is left. */
 int rt_sys_poll1(int fd, short events, int timeout_ms);
+/* How many of the n are ready for reading; 0 on timeout and on EINTR. timeout_ns: -1 for ever. */
+int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout_ns);
 
 /* Memory. */
 /* Read-write, private, no swap reserved, meant for stacks. */

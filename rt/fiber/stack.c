@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define TEND_MAX      1024u /* stacks that one call looks after: a few milliseconds at most */
 #define TEND_BATCH    512u /* stacks that are out of the depot at once while they are tended */
 #define BELOW_PARKED  256u /* bytes kept below a saved stack pointer */
 
@@ -250,43 +251,70 @@ static uint32_t keep_of(unsigned size_class)
     return RT_SANITIZED ? UINT32_MAX : rt_stack_depot_keep(size_class);
 }
 
-static void tend_shelf(unsigned size_class, uint32_t spare, uint32_t lean)
+static uint32_t least_of(uint32_t a, uint32_t b)
 {
+    return a < b ? a : b;
+}
+
+/* What there is to do with one class, and then what was done. */
+struct chores {
+    uint32_t strip;
+    uint32_t trim;
+};
+
+/* Lock held. */
+static struct chores chores_of(unsigned size_class, bool all)
+{
+    const struct shelf *shelf = &depot.shelf[size_class];
+    uint32_t spare = all ? shelf->warm_count + shelf->lean_count : shelf->least;
     uint32_t keep = keep_of(size_class);
     uint32_t strip = spare > keep ? spare - keep : 0;
+    uint32_t lean = shelf->lean_count > strip ? shelf->lean_count - strip : 0;
 
-    strip_some(&depot.shelf[size_class], strip);
-    lean = lean > strip ? lean - strip : 0;
     spare -= strip;
-    trim_some(&depot.shelf[size_class], spare > lean ? spare - lean : 0);
+    return (struct chores){.strip = strip, .trim = spare > lean ? spare - lean : 0};
+}
+
+/* False: there is more. */
+static bool tend_shelf(struct shelf *shelf, struct chores wanted, uint32_t *budget)
+{
+    uint32_t strip = least_of(wanted.strip, *budget);
+    uint32_t trim = least_of(wanted.trim, *budget - strip);
+    bool is_done = strip == wanted.strip && trim == wanted.trim;
+
+    strip_some(shelf, strip);
+    trim_some(shelf, trim);
+    *budget -= strip + trim;
+    rt_lock(&depot.lock);
+    if (is_done)
+        shelf->least = shelf->warm_count + shelf->lean_count;
+    else
+        shelf->least -= least_of(shelf->least, strip); /* the others are to spare still */
+    rt_unlock(&depot.lock);
+    return is_done;
 }
 
 static bool tend(bool all)
 {
-    uint32_t spare[RT_STACK_CLASSES];
-    uint32_t lean[RT_STACK_CLASSES];
+    struct chores wanted[RT_STACK_CLASSES];
+    uint32_t budget = all ? UINT32_MAX : TEND_MAX;
+    bool is_done = true;
     bool is_mine;
 
     rt_lock(&depot.lock);
     is_mine = !depot.is_tended;
     depot.is_tended = true;
-    for (unsigned i = 0; i < RT_STACK_CLASSES; i++) {
-        struct shelf *shelf = &depot.shelf[i];
-
-        spare[i] = all ? shelf->warm_count + shelf->lean_count : shelf->least;
-        lean[i] = shelf->lean_count;
-    }
+    for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
+        wanted[i] = chores_of(i, all);
     rt_unlock(&depot.lock);
     if (!is_mine)
         return true;
     for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
-        tend_shelf(i, spare[i], lean[i]);
+        is_done &= tend_shelf(&depot.shelf[i], wanted[i], &budget);
     rt_lock(&depot.lock);
-    for (unsigned i = 0; i < RT_STACK_CLASSES; i++)
-        depot.shelf[i].least = depot.shelf[i].warm_count + depot.shelf[i].lean_count;
     depot.is_tended = false;
     rt_unlock(&depot.lock);
-    return rt_stacks_untended();
+    return is_done;
 }
 
 bool rt_stacks_tend(void)

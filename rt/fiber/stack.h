@@ -116,8 +116,8 @@ static inline size_t rt_stack_left(const struct rt_stack *s)
 
 /* Looks after the depot: stacks that it could have done without ever since the last call give
  * memory back. A reserve keeps the page that its parked loop lies in, and goes on from there when
- * taken; the others keep nothing. False: a call later on finds nothing to do unless stacks come
- * back. Any thread; who finds another one at it does nothing. */
+ * taken; the others keep nothing. It stops after some milliseconds: false, call again soon. Any
+ * thread; who finds another one at it does nothing. */
 bool rt_stacks_tend(void);
 /* The same for all that is there at this moment. */
 void rt_stacks_tend_now(void);

@@ -74,7 +74,12 @@ static int find_or_make(int fd, struct rt_fd **ret_rec)
 
 static bool is_name(uint64_t word)
 {
-    return word > RT_FD_DRAINED;
+    return rt_token_is_name(word);
+}
+
+static struct rt_token token(struct rt_fd *rec, enum rt_dir dir)
+{
+    return (struct rt_token){ &rec->dir[dir], &rec->tick };
 }
 
 static uint32_t generation_of(uint64_t use)
@@ -93,7 +98,7 @@ static uint64_t event_data(struct rt_fd *rec)
 static void sweep(struct rt_fd *rec, enum rt_dir dir, uint64_t word, unsigned value,
                   struct rt_fifo *out)
 {
-    uint64_t old = rt_xchg_sc(&rec->dir[dir], word); /* pairs: FD-DIR <- rt_fd_wait */
+    uint64_t old = rt_token_put(token(rec, dir), word);
     if (is_name(old))
         (void)rt_name_claim(old, value, out);
 }
@@ -218,26 +223,12 @@ bool rt_fd_resume(struct rt_fd *rec, uint32_t generation)
 
 bool rt_fd_try(struct rt_fd *rec, enum rt_dir dir, uint32_t *ret_seen)
 {
-    uint64_t word = rt_load_acquire(&rec->dir[dir]); /* pairs: FD-DIR <- sweep */
-    if (word == RT_FD_DRAINED)
-        return false;
-    if (word == RT_FD_TOKEN)
-        (void)rt_cas_sc(&rec->dir[dir], &word, 0); /* failing: somebody else cleared it */
-    *ret_seen = rt_load_sc(&rec->tick);            /* pairs: FD-TICK <- rt_fd_kick */
-    return true;
+    return rt_token_begin(token(rec, dir), ret_seen);
 }
 
-/* An event raises the tick first and sets the token then; here it is the other way round, so one of
- * both sees the other. */
 void rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen)
 {
-    uint64_t word = 0;
-    if (!rt_cas_sc(&rec->dir[dir], &word, RT_FD_DRAINED)) /* pairs: FD-DIR -> rt_fd_wait */
-        return;
-    if (RT_LIKELY(rt_load_sc(&rec->tick) == seen)) /* pairs: FD-TICK <- rt_fd_kick */
-        return;
-    word = RT_FD_DRAINED;
-    (void)rt_cas_sc(&rec->dir[dir], &word, RT_FD_TOKEN);
+    rt_token_drained(token(rec, dir), seen);
 }
 
 void rt_fd_short_read(struct rt_fd *rec, uint32_t seen)
@@ -280,21 +271,18 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
         if (r < 0)
             return r;
     }
-    uint64_t word = RT_FD_DRAINED;
-    if (!rt_cas_sc(&rec->dir[dir], &word, name)) /* pairs: FD-DIR -> sweep */
-        return is_name(word) ? -EBUSY : 1;
+    uint64_t there = rt_token_wait(token(rec, dir), name);
+    if (there)
+        return is_name(there) ? -EBUSY : 1;
     /* Either the closer's sweep finds the name, or its flag is seen here. */
     if (RT_LIKELY(!(rt_load_sc(&rec->use) & RT_FD_CLOSING))) /* pairs: FD-CLOSE <- begin_close */
         return 0;
-    word = name;
-    return rt_cas_sc(&rec->dir[dir], &word, 0) ? -EBADF : 0;
+    return rt_token_unwait(token(rec, dir), name) ? -EBADF : 0;
 }
 
 void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name)
 {
-    uint64_t word = name;
-    (void)rt_cas_sc(&rec->dir[dir], &word,
-                    0); /* 0 and not DRAINED: the next call looks for itself */
+    (void)rt_token_unwait(token(rec, dir), name);
 }
 
 /* --- waiting: foreign --- */
@@ -305,7 +293,7 @@ static int arm_foreign(struct rt_fd *rec, struct rt_poller *poller)
     struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     uint32_t events = 0;
     for (int dir = 0; dir < RT_DIRS; dir++)
-        if (is_name(rt_load_sc(&rec->dir[dir]))) /* pairs: FD-DIR <- sweep */
+        if (is_name(rt_load_sc(&rec->dir[dir]))) /* pairs: FD-DIR <- rt_token_put */
             events |= rec->wanted[dir];
     if (!events) {
         if (at)
@@ -336,8 +324,7 @@ static bool take_name(struct rt_fd *rec, uint64_t name)
 {
     bool found = false;
     for (int dir = 0; dir < RT_DIRS; dir++) {
-        uint64_t word = name;
-        if (rt_cas_sc(&rec->dir[dir], &word, 0))
+        if (rt_token_unwait(token(rec, (enum rt_dir)dir), name))
             found = true;
         if (!is_name(rt_load_sc(&rec->dir[dir])))
             rec->wanted[dir] = 0;
@@ -356,7 +343,7 @@ static int put_name(struct rt_fd *rec, uint32_t events, uint64_t name)
             continue;
         uint32_t out = events & (uint32_t)EPOLLOUT;
         rec->wanted[dir] = (uint16_t)(dir == RT_DIR_OUT ? out : events & ~out);
-        (void)rt_xchg_sc(&rec->dir[dir], name); /* pairs: FD-DIR -> sweep */
+        (void)rt_xchg_sc(&rec->dir[dir], name); /* pairs: FD-DIR -> rt_token_put */
     }
     return 0;
 }
@@ -405,15 +392,17 @@ static void rearm_foreign(struct rt_fd *rec)
 
 /* Registered in both for a moment: an event that comes twice does no harm, one that is lost would.
  */
-static void move(struct rt_fd *rec, struct rt_poller *poller)
+static int move(struct rt_fd *rec, struct rt_poller *poller)
 {
     rt_lock(&rec->lock);
     struct rt_poller *old = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     bool closing =
         (rt_load_sc(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- begin_close */
-    if (!closing && old && old != poller && join_poller(rec, poller) == 0)
+    int r = !closing && old && old != poller ? join_poller(rec, poller) : 1;
+    if (r == 0)
         SKUA_IGNORE(rt_sys_epoll_del(old->epoll_fd, rec->fd));
     rt_unlock(&rec->lock);
+    return r < 0 ? r : 0;
 }
 
 void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller)
@@ -431,7 +420,7 @@ void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller)
         return;
     }
     rt_store_relaxed(&rec->strangers, 0);
-    move(rec, poller);
+    SKUA_IGNORE(move(rec, poller)); /* it stays where it is */
 }
 
 /* --- events --- */
@@ -448,9 +437,9 @@ static void note_odd(struct rt_fd *rec, uint32_t generation)
 
 void rt_fd_kick(struct rt_fd *rec, enum rt_dir dir, struct rt_fifo *out)
 {
-    (void)rt_add_sc(&rec->tick, 1); /* pairs: FD-TICK -> rt_fd_drained */
-    if (rt_load_sc(&rec->dir[dir]) != RT_FD_TOKEN)
-        sweep(rec, dir, RT_FD_TOKEN, 0, out);
+    uint64_t old = rt_token_event(token(rec, dir));
+    if (is_name(old))
+        (void)rt_name_claim(old, 0, out);
 }
 
 void rt_fd_fire(uint64_t data, uint32_t events, struct rt_fifo *out)
@@ -529,6 +518,41 @@ int rt_fd_close_generation(int fd, uint32_t generation, struct rt_fifo *out)
 }
 
 /* --- the end of a loop --- */
+
+/* Level-triggered, so nothing is lost in between. */
+static int move_foreign(struct rt_fd *rec, struct rt_poller *from, struct rt_poller *to)
+{
+    int r = 1;
+    rt_lock(&rec->lock);
+    if (rt_load_relaxed(&rec->poller) == from && /* relaxed: under lock */
+        !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING))) {
+        SKUA_IGNORE(rt_sys_epoll_del(from->epoll_fd, rec->fd)); /* the file may be gone */
+        rt_store_release(&rec->poller, NULL);                 /* pairs: FD-POLLER -> rt_fd_wait */
+        r = arm_foreign(rec, to);
+    }
+    rt_unlock(&rec->lock);
+    return r;
+}
+
+int rt_fd_move_all(struct rt_poller *from, struct rt_poller *to)
+{
+    int first = 0;
+    uint32_t n = rt_load_acquire(&chunks_used); /* pairs: FD-TABLE <- make_chunk */
+    for (uint32_t i = 0; i < n; i++) {
+        struct rt_fd *chunk = rt_load_acquire(&table[i]); /* pairs: FD-TABLE <- make_chunk */
+        for (int k = 0; chunk && k < CHUNK; k++) {
+            /* relaxed: what is registered here was by this thread, or before it came to this */
+            if (rt_load_relaxed(&chunk[k].poller) != from)
+                continue;
+            int r = move_foreign(&chunk[k], from, to);
+            if (r > 0)
+                r = move(&chunk[k], to);
+            if (r < 0 && first == 0)
+                first = r;
+        }
+    }
+    return first;
+}
 
 static void forget_one(struct rt_fd *rec, struct rt_poller *poller)
 {

@@ -35,12 +35,10 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "loop/token.h"
 #include "runq/link.h"
 
 #define RT_FD_TAG_WAKE UINT64_MAX /* event data of a loop's own eventfd */
-
-#define RT_FD_TOKEN   ((uint64_t)1)
-#define RT_FD_DRAINED ((uint64_t)2)
 
 #define RT_FD_CALLS_MASK ((uint64_t)0xffffff)
 #define RT_FD_OWNED      ((uint64_t)1 << 24)
@@ -126,6 +124,9 @@ int rt_fd_close(int fd, struct rt_fifo *out);
 /* The same, if it is still the one that was adopted with this generation; else -EBADF. */
 int rt_fd_close_generation(int fd, uint32_t generation, struct rt_fifo *out);
 
+/* The loop goes away and no task runs on it: its registrations move to another. 0, or -errno of the
+ * first that did not. */
+int rt_fd_move_all(struct rt_poller *from, struct rt_poller *to);
 /* The loop goes away: its registrations are forgotten. */
 void rt_fd_forget(struct rt_poller *poller);
 

@@ -2,8 +2,6 @@
 /* floor 4: loop. The only file that waits in epoll. */
 #include "loop/poll.h"
 
-#include <poll.h>
-
 #include "base/check.h"
 #include "base/sys.h"
 #include "loop/fd.h"
@@ -35,12 +33,8 @@ void rt_poller_fini(struct rt_poller *p)
     SKUA_IGNORE(rt_sys_close(p->epoll_fd));
 }
 
-int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out)
+static int fire(const struct epoll_event *events, int n, struct rt_fifo *out)
 {
-    struct epoll_event *events = p->events;
-    int n = rt_sys_epoll_wait(p->epoll_fd, events, RT_POLL_EVENTS, timeout_ns);
-    if (n < 0)
-        return n;
     int seen = 0;
     for (int i = 0; i < n; i++) {
         /* The eventfd is edge-triggered and never read: each ring is a new edge. */
@@ -50,6 +44,36 @@ int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out)
         seen++;
     }
     return seen;
+}
+
+int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out)
+{
+    if (timeout_ns != 0 && !rt_bell_down(&p->bell))
+        timeout_ns = 0;
+    int n = rt_sys_epoll_wait(p->epoll_fd, p->events, RT_POLL_EVENTS, timeout_ns);
+    if (timeout_ns != 0)
+        rt_bell_up(&p->bell);
+    return n < 0 ? n : fire(p->events, n, out);
+}
+
+int rt_poll_served(struct rt_poller *p, struct rt_poller *by, struct rt_fifo *out)
+{
+    int n = rt_sys_epoll_wait(p->epoll_fd, by->events, RT_POLL_EVENTS, 0);
+    for (int i = 0; i < n; i++)
+        if (by->events[i].data.u64 == RT_FD_TAG_WAKE && rt_bell_take(&p->bell))
+            rt_poller_ring(p);
+    return n < 0 ? n : fire(by->events, n, out);
+}
+
+int rt_poll_guarding(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns,
+                     struct rt_fifo *out)
+{
+    fds[0] = (struct pollfd){ .fd = p->epoll_fd, .events = POLLIN };
+    if (rt_bell_down(&p->bell)) {
+        SKUA_IGNORE(rt_sys_poll_many(fds, n + 1, timeout_ns)); /* an error looks like a wake */
+        rt_bell_up(&p->bell);
+    }
+    return rt_poll(p, 0, out);
 }
 
 void rt_poller_ring(struct rt_poller *p)

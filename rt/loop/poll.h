@@ -3,9 +3,11 @@
 #ifndef RT_LOOP_POLL_H
 #define RT_LOOP_POLL_H
 
+#include <poll.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "loop/bell.h"
 #include "runq/link.h"
 
 enum { RT_POLL_EVENTS = 128 };
@@ -13,6 +15,7 @@ enum { RT_POLL_EVENTS = 128 };
 struct rt_poller {
     int epoll_fd;
     int event_fd; /* rung by others to end a blocking poll */
+    struct rt_bell bell;
     /* here and not on a stack: stacks of sleeping tasks stay small */
     struct epoll_event events[RT_POLL_EVENTS];
 };
@@ -24,6 +27,14 @@ void rt_poller_fini(struct rt_poller *p);
 /* Waits up to timeout_ns (-1: for ever, 0: not at all) and appends every task that became ready to
  * `out`. Returns the number of descriptor events, or -errno. */
 int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out);
+
+/* Any thread, in place of the owner whose thread is held: the same without waiting, with the events
+ * of the loop `by` as the buffer. */
+int rt_poll_served(struct rt_poller *p, struct rt_poller *by, struct rt_fifo *out);
+/* The owner: like rt_poll, but wakes as well when one of n other loops has something to be polled.
+ * Their epolls are in fds[1] .. fds[n]; fds[0] is for the own. */
+int rt_poll_guarding(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns,
+                     struct rt_fifo *out);
 
 /* Any thread: end a blocking poll. Costs a system call; who calls it decided by sched/idle.h. */
 void rt_poller_ring(struct rt_poller *p);

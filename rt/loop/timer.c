@@ -97,3 +97,33 @@ void rt_timers_expire(struct rt_timers *ts, uint64_t now, struct rt_fifo *out)
     note_top(ts);
     rt_unlock(&ts->lock);
 }
+
+static struct rt_timer *timer_of(struct rt_heap_node *node)
+{
+    return rt_container_of(node, struct rt_timer, node);
+}
+
+/* A pinned task learns of its expiry by an item that only its own thread may handle. */
+static bool is_free(struct rt_heap_node *node)
+{
+    struct rt_timer *timer = timer_of(node);
+    if (timer->kind == RT_TIMER_TASK)
+        return !rt_container_of(timer, struct skua_task, timer)->group;
+    return !rt_container_of(timer, struct rt_step_timer, timer)->step.home;
+}
+
+static void expire_node(struct rt_heap_node *node, void *out)
+{
+    expire_one(timer_of(node), out);
+}
+
+uint64_t rt_timers_serve(struct rt_timers *ts, uint64_t now, struct rt_fifo *out)
+{
+    if (rt_timers_next(ts) > now)
+        return rt_timers_next(ts);
+    rt_lock(&ts->lock);
+    uint64_t next = rt_heap_take_due(&ts->heap, now, is_free, expire_node, out);
+    note_top(ts);
+    rt_unlock(&ts->lock);
+    return next;
+}

@@ -69,6 +69,11 @@ uint64_t rt_timers_read_clock(struct rt_timers *ts);
  * Claims the waits of free tasks; what has to take its turn in a group is appended to `out`. */
 void rt_timers_expire(struct rt_timers *ts, uint64_t now, struct rt_fifo *out);
 
+/* Any thread, in place of a loop whose thread is held: the same for what may run elsewhere, waits
+ * and scopes of free tasks; what belongs to the loop's own groups stays. Returns when to come
+ * again, or RT_NEVER. */
+uint64_t rt_timers_serve(struct rt_timers *ts, uint64_t now, struct rt_fifo *out);
+
 /* Any thread; only a hint away from the loop's own thread. */
 static inline uint64_t rt_timers_next(struct rt_timers *ts)
 {

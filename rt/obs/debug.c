@@ -25,10 +25,11 @@ static void report_swallowed(struct skua_task *t)
            rt_task_name(t), place(t));
 }
 
-static void report_leftover(struct skua_task *t)
+static void report_leftover(struct skua_task *t, int err)
 {
-    rt_log("%s failed while it was cancelled by the end of run (spawned at %s)", rt_task_name(t),
-           place(t));
+    const char *message = rt_task_message(t);
+    rt_log("%s failed while it was cancelled by the end of run: %d%s%s (spawned at %s)",
+           rt_task_name(t), err, message ? ", " : "", message ? message : "", place(t));
 }
 
 static void report_leftovers(struct rt_runtime *rt)

@@ -28,6 +28,15 @@ RT_NOINLINE int *skua_errno_location(void)
     return location;
 }
 
+static uint64_t rescues(struct rt_runtime *rt)
+{
+    uint64_t n = 0;
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++)
+        n += RT_STAT_GET(&rt->workers[i]->rescues);
+    return n;
+}
+
 int skua_stats_get(struct skua_stats *ret_stats)
 {
     struct rt_worker *w = rt_self();
@@ -42,6 +51,9 @@ int skua_stats_get(struct skua_stats *ret_stats)
         .stacks_created = rt_stacks_created(),
         .stacks_idle = rt_stacks_idle(),
         .unretrieved = rt_load_relaxed(&w->rt->unretrieved), /* relaxed: a count */
+        .rescues = rescues(w->rt),
+        /* relaxed: a count */
+        .spares_started = rt_load_relaxed(&w->rt->rescue.spares_started),
     };
     return 0;
 }

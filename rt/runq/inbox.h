@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 1: runq. Inbox: what other threads hand to one worker. Lock-free: many push, one takes.
  *
- * Who runs what:  push: any thread, in parallel with everything.  take: one thread at a time; which
- * one is decided by the owner of the inbox (the worker, or whoever serves a stuck worker's free
- * inbox).
+ * Who runs what:  push: any thread, in parallel with everything.  take: the owner, and of the inbox
+ * of free tasks also whoever serves a worker that is held, at the same time: each exchange takes a
+ * chain of its own, and the order of items is kept within a chain.
  * A push onto an empty inbox returns true: that producer, and no other, has to see to it that the
  * worker looks. The taker empties the inbox with one exchange, so a later push is again "onto an
  * empty inbox". There is no ABA: nobody ever takes a single element.

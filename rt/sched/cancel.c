@@ -25,7 +25,7 @@ void rt_cancel_pend(struct skua_task *t)
     (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
 }
 
-bool rt_future_complete(struct skua_task *f, void *result)
+bool rt_future_end(struct skua_task *f, void *result)
 {
     struct rt_fifo out = { 0 };
     if (!rt_st_choose(&f->state))
@@ -33,6 +33,21 @@ bool rt_future_complete(struct skua_task *f, void *result)
     (void)rt_task_complete(f, result, rt_task_outcome(result), 0, &out);
     rt_ready_batch(&out);
     return true;
+}
+
+/* From outside, whose end may be near: as long as this takes it waits. Once it has come, the future
+ * has an end, or gets it. */
+bool rt_future_complete(struct skua_task *f, void *result)
+{
+    struct rt_worker *w = rt_self();
+    uint16_t          id = rt_load_relaxed(&f->runtime); /* relaxed: fixed */
+    if (RT_LIKELY(w && w->rt->id == id))
+        return rt_future_end(f, result);
+    struct rt_runtime *rt = rt_runtime_visit(id);
+    bool               ended = rt && rt_future_end(f, result);
+    if (rt)
+        rt_runtime_unvisit(rt);
+    return ended;
 }
 
 /* Is it in a group of this worker? Only there the group is certain to exist as long as the task is

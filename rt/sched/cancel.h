@@ -22,5 +22,7 @@ void rt_cancel_pend(struct skua_task *t);
 /* Completes a future, or does nothing and returns false when it is done or being completed. Any
  * thread. */
 bool rt_future_complete(struct skua_task *f, void *result);
+/* The same where its runtime is certain to be there. */
+bool rt_future_end(struct skua_task *f, void *result);
 
 #endif

@@ -2,6 +2,7 @@
 /* floor 5: sched. Finding work: own queues, looking around, stealing, parking. On a loop stack
  * only. */
 #include "base/spin.h"
+#include "sched/fork.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -45,14 +46,26 @@ static struct skua_task *steal_from(struct rt_worker *w, struct rt_worker *victi
 static struct skua_task *steal_round(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
-    unsigned           start = rt_pick(&w->chooser, rt->n, "victim");
-    for (unsigned i = 0; i < rt->n; i++) {
-        struct rt_worker *victim = rt->workers[(start + i) % rt->n];
+    unsigned           crew = rt_crew(rt);
+    unsigned           start = rt_pick(&w->chooser, crew, "victim");
+    for (unsigned i = 0; i < crew; i++) {
+        struct rt_worker *victim = rt->workers[(start + i) % crew];
         struct skua_task *t = victim == w ? NULL : steal_from(w, victim, rt_share_at(victim));
+        if (!t && victim != w)
+            t = rt_fork_steal(w, victim);
         if (t)
             return t;
     }
     return NULL;
+}
+
+struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim)
+{
+    struct skua_task *t = steal_from(w, victim, 1);
+    if (!t && rt_load_relaxed(&victim->next)) /* relaxed: the exchange decides */
+        /* pairs: NEXT <- push_next */
+        t = (struct skua_task *)rt_xchg_acq_rel(&victim->next, 0);
+    return t;
 }
 
 /* A task that waits behind a worker which does not come to it: its step count stood still for a
@@ -60,14 +73,12 @@ static struct skua_task *steal_round(struct rt_worker *w)
 static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *steps_before)
 {
     struct rt_runtime *rt = w->rt;
-    for (unsigned i = 0; i < rt->n; i++) {
+    unsigned           crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *victim = rt->workers[i];
         if (victim == w || RT_STAT_GET(&victim->steps) != steps_before[i]) /* relaxed: a hint */
             continue;
-        struct skua_task *t = steal_from(w, victim, 1);
-        if (!t && rt_load_relaxed(&victim->next)) /* relaxed: the exchange decides */
-            /* pairs: NEXT <- push_next */
-            t = (struct skua_task *)rt_xchg_acq_rel(&victim->next, 0);
+        struct skua_task *t = rt_steal_held(w, victim);
         if (t)
             return t;
     }
@@ -78,8 +89,10 @@ bool rt_work_visible(struct rt_runtime *rt)
 {
     if (rt_inject_length(&rt->inject) > 0)
         return true;
-    for (unsigned i = 0; rt->steal && i < rt->n; i++)
-        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]))
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; rt->steal && i < crew; i++)
+        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]) ||
+            rt_jobs_worth_a_look(&rt->workers[i]->jobs))
             return true;
     return false;
 }
@@ -100,7 +113,8 @@ static struct skua_task *search(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
     struct rt_backoff  b = RT_BACKOFF_INIT;
-    for (unsigned i = 0; i < rt->n; i++)
+    unsigned           crew = rt_crew(rt);
+    for (unsigned i = 0; i < RT_WORKERS_MAX && i < crew; i++)
         w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
     int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
     w->woken = false;
@@ -149,7 +163,7 @@ static void park(struct rt_worker *w)
     if (!busy && !awake) {
         RT_STAT_INC(&w->parks);
         rt_watch_note_park(w->rt);
-        SKUA_IGNORE(rt_poll(&w->poller, park_timeout(w), &batch)); /* an error looks like a wake */
+        rt_rescue_sleep(w, park_timeout(w), &batch);
         rt_watch_note_unpark(w->rt);
     }
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
@@ -171,8 +185,14 @@ static bool may_leave(struct rt_worker *w)
 struct skua_task *rt_find(struct rt_worker *w)
 {
     for (;;) {
-        if (RT_UNLIKELY(rt_load_relaxed(&w->leave_asked))) /* relaxed: its asker rings as well */
-            w->leaving = true;
+        uint32_t order = rt_load_relaxed(&w->leave_asked); /* relaxed: its asker rings as well */
+        if (RT_UNLIKELY(order != 0)) {
+            w->leaving = order != RT_ORDER_REST;
+            if (order == RT_ORDER_REST && !w->eager_back) {
+                found(w);
+                rt_spare_nap(w);
+            }
+        }
         bool              leave = may_leave(w);
         struct skua_task *t = leave ? NULL : rt_pick_loop(w);
         if (t || leave) {

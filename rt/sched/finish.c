@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "sched/fork.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
@@ -31,7 +32,7 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         rt_reporter.swallowed(t);
     if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) &&
         rt_reporter.leftover)
-        rt_reporter.leftover(t);
+        rt_reporter.leftover(t, skua_failed(result));
     struct skua_group *g = t->group;
     count_finished(w, t);
     bool last = rt_task_complete(t, result, outcome, 1, &out);
@@ -72,7 +73,10 @@ void *rt_never_started(struct skua_task *t)
 
 void rt_refuse(struct rt_worker *w, struct skua_task *t, int err)
 {
-    (void)rt_never_started(t);
+    if (t->flags & RT_TASK_JOB)
+        rt_fork_refuse(t);
+    else
+        (void)rt_never_started(t);
     (void)rt_ww_drop_cancel(&t->wait);
     rt_finish(w, t, skua_fail(err));
 }

@@ -20,7 +20,8 @@ void rt_task_unref(struct rt_worker *w, struct skua_task *t);
 struct rt_reporter {
     void (*unretrieved)(struct skua_task *t);
     void (*swallowed)(struct skua_task *t);
-    void (*leftover)(struct skua_task *t); /* failed while the shutdown cancelled it; in any mode */
+    /* failed while the shutdown cancelled it; in any mode */
+    void (*leftover)(struct skua_task *t, int err);
 };
 extern struct rt_reporter rt_reporter;
 

@@ -307,6 +307,8 @@ void rt_look_around(struct rt_worker *w)
     rt_pace_measure(w, w->timers.seen);
     rt_dispatch(w, &found);
     take_injected(w);
+    if (RT_UNLIKELY(rt_load_relaxed(&w->rt->rescue.held) > 0)) /* relaxed: a hint */
+        rt_rescue_look(w);
     while (RT_UNLIKELY(w->dead != NULL))
         rt_group_bury(w);
 }

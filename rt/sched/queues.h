@@ -25,6 +25,8 @@ void rt_ready_child(struct rt_worker *w, struct skua_task *t);
 void rt_ready_on(struct rt_worker *target, struct skua_task *t);
 /* Ring a worker that sleeps so that somebody looks for work; after a seq_cst publication. */
 void rt_notify(struct rt_runtime *rt);
+/* Every free task that lies ready on this worker goes to the injector. */
+void rt_give_away(struct rt_worker *w);
 void rt_ring(struct rt_worker *w);
 
 /* Withdraws a step that is queued somewhere in its home; on the home's thread. */
@@ -59,7 +61,8 @@ void rt_group_check_dead(struct skua_group *g);
 void rt_group_bury(struct rt_worker *w);
 
 /* --- search: sched/find.c --- */
-struct skua_task *rt_steal(struct rt_worker *w);
+/* The oldest of a worker that is held, more of them into the own deque; or its next slot. */
+struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim);
 bool              rt_work_visible(struct rt_runtime *rt);
 
 /* Find a task, whatever it takes: sched/find.c. NULL: the loop shall leave. On a loop stack. */

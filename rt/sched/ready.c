@@ -59,8 +59,21 @@ static void spill(struct rt_worker *w)
         else if (rt_deque_size(&w->deque) == 0)
             break;
     }
+    if (block->count == 0) { /* thieves were faster */
+        rt_free(block);
+        return;
+    }
     rt_inject_push_block(&w->rt->inject, block);
     rt_notify(w->rt);
+}
+
+void rt_give_away(struct rt_worker *w)
+{
+    uintptr_t next = rt_xchg_acq_rel(&w->next, 0); /* pairs: NEXT <- push_next */
+    if (next)
+        rt_ready_child(w, (struct skua_task *)next);
+    while (rt_deque_size(&w->deque) > 0)
+        spill(w);
 }
 
 /* The first entries are those that this worker runs next: nobody is told. With the one that makes

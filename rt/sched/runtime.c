@@ -24,7 +24,7 @@ void (*rt_report_leftovers)(struct rt_runtime *rt);
 
 /* --- workers --- */
 
-static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned index, uint64_t seed)
+static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned index)
 {
     w->rt = rt;
     w->index = index;
@@ -33,12 +33,15 @@ static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned inde
         return r;
     rt_timers_init(&w->timers, &rt->time);
     rt_pace_init(w);
-    if (seed)
-        rt_chooser_init_seed(&w->chooser, seed, index);
+    rt_jobs_init(&w->jobs, rt->n > 1 && rt->steal);
+    if (rt->seed)
+        rt_chooser_init_seed(&w->chooser, rt->seed, index);
     else
         rt_chooser_init(&w->chooser, index);
     rt_group_init(&w->free_group, w);
     w->free_group.is_free = true;
+    w->step_home = index < rt->n ? &w->free_group : rt->workers[index % rt->n]->step_home;
+    rt_store_relaxed(&w->duty, RT_DUTY_ON); /* relaxed: nobody knows it yet */
     return 0;
 }
 
@@ -106,28 +109,41 @@ static int thread_begin(struct rt_worker *w)
         r = rt_stack_altstack_enter();
     if (r < 0)
         return r;
-    w->tid = rt_sys_gettid();
+    rt_store_relaxed(&w->tid, rt_sys_gettid()); /* relaxed: for the watch's report */
     rt_sys_signals_avoid(true);
     rt_self_set(w);
     return 0;
 }
 
-static void thread_end(void)
+static void thread_end(struct rt_worker *w)
 {
+    rt_store_relaxed(&w->tid, 0); /* relaxed: for the watch's report */
     rt_self_set(NULL);
     rt_sys_signals_avoid(false);
     rt_stack_altstack_leave();
 }
 
+static bool must_leave(struct rt_worker *w)
+{
+    uint32_t order = rt_load_acquire(&w->leave_asked); /* pairs: LEAVE <- rt_worker_ask_leave */
+    return order == RT_ORDER_LEAVE || order == RT_ORDER_LEFT;
+}
+
+int rt_worker_thread(struct rt_worker *w)
+{
+    int r = thread_begin(w);
+    while (r == 0 && !must_leave(w))
+        r = rt_worker_run(w);
+    thread_end(w);
+    return r;
+}
+
 static void *worker_main(void *arg)
 {
     struct rt_worker *w = arg;
-    int               r = thread_begin(w);
-    while (r == 0 && !rt_load_acquire(&w->leave_asked)) /* pairs: LEAVE <- stop_workers */
-        r = rt_worker_run(w);
+    int               r = rt_worker_thread(w);
     if (r < 0)
         rt_warn("worker %u cannot run: %s", w->index, strerror(-r));
-    thread_end();
     return NULL;
 }
 
@@ -147,22 +163,34 @@ static int start_workers(struct rt_runtime *rt)
     return 0;
 }
 
-static void ask_leave(struct rt_worker *w)
+void rt_worker_ask_leave(struct rt_worker *w)
 {
-    rt_store_release(&w->leave_asked, 1); /* pairs: LEAVE -> worker_main */
+    rt_store_release(&w->leave_asked, RT_ORDER_LEAVE); /* pairs: LEAVE -> must_leave */
     rt_poller_ring(&w->poller);
 }
 
 static void stop_workers(struct rt_runtime *rt)
 {
     for (unsigned i = 1; i <= rt->started; i++)
-        ask_leave(rt->workers[i]);
+        rt_worker_ask_leave(rt->workers[i]);
     for (unsigned i = 1; i <= rt->started; i++)
         SKUA_IGNORE(rt_sys_thread_join(rt->workers[i]->thread));
     rt->started = 0;
+    rt_spare_stop_all(rt);
 }
 
 /* --- options --- */
+
+static unsigned spare_count(struct rt_runtime *rt, const struct skua_run_opts *o)
+{
+    unsigned room = RT_WORKERS_MAX - rt->n;
+    int64_t  n = o->spare_threads ? o->spare_threads
+                                  : rt_env_int("SKUA_SPARE_THREADS", -1, RT_WORKERS_MAX, 0);
+    if (n < 0 || rt->n == 1 || !rt->steal)
+        return 0;
+    n = n == 0 ? rt->n : n;
+    return n < room ? (unsigned)n : room;
+}
 
 static int64_t worker_count(const struct skua_run_opts *o)
 {
@@ -205,30 +233,38 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
 
 static void free_workers(struct rt_runtime *rt)
 {
-    for (unsigned i = 0; i < rt->n && rt->workers && rt->workers[i]; i++) {
+    for (unsigned i = 0; rt->workers && i < rt->n + rt->rescue.spares_max && rt->workers[i]; i++) {
         worker_fini(rt->workers[i]);
         rt_free(rt->workers[i]);
     }
     rt_free(rt->workers);
 }
 
-static int make_workers(struct rt_runtime *rt, uint64_t seed)
+int rt_worker_new(struct rt_runtime *rt, unsigned index, struct rt_worker **ret_w)
 {
-    rt->workers = rt_calloc(rt->n, sizeof *rt->workers);
+    struct rt_worker *w = rt_aligned(RT_CACHE_LINE, sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    memset(w, 0, sizeof *w);
+    int r = worker_init(rt, w, index);
+    if (r < 0)
+        rt_free(w);
+    else
+        *ret_w = w;
+    return r;
+}
+
+static int make_workers(struct rt_runtime *rt)
+{
+    rt->workers = rt_calloc(rt->n + rt->rescue.spares_max, sizeof *rt->workers);
     if (!rt->workers)
         return -ENOMEM;
     for (unsigned i = 0; i < rt->n; i++) {
-        struct rt_worker *w = rt_aligned(RT_CACHE_LINE, sizeof *w);
-        if (!w)
-            return -ENOMEM;
-        memset(w, 0, sizeof *w);
-        int r = worker_init(rt, w, i, seed);
-        if (r < 0) {
-            rt_free(w);
+        int r = rt_worker_new(rt, i, &rt->workers[i]);
+        if (r < 0)
             return r;
-        }
-        rt->workers[i] = w;
     }
+    rt_init(&rt->crew, rt->n);
     return 0;
 }
 
@@ -247,10 +283,12 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
     rt_inject_init(&rt->inject);
     set_options(rt, o);
     rt->n = (unsigned)worker_count(o);
+    rt->rescue.spares_max = spare_count(rt, o);
+    rt->seed = o->seed;
     rt->owner = rt_sys_gettid();
     if ((r = rt_table_enter(rt)) < 0)
         goto undo_rt;
-    if ((r = make_workers(rt, o->seed)) < 0)
+    if ((r = make_workers(rt)) < 0)
         goto undo_workers;
     r = -ENOMEM;
     if (!(rt->main_group = rt_group_new(rt->workers[0], NULL)))
@@ -265,6 +303,7 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
     *ret_rt = rt;
     return 0;
 undo_threads:
+    rt_watch_halt(rt);
     stop_workers(rt);
     rt_watch_stop(rt);
 undo_group:
@@ -288,7 +327,7 @@ int rt_runtime_enter(struct rt_runtime *rt)
     r = rt_worker_run(w);
     rt->main_group->running = false;
     (void)rt_xchg_sc(&w->leave_asked, 0); /* later askers are seen by the next run of the loop */
-    thread_end();
+    thread_end(w);
     return r;
 }
 
@@ -297,125 +336,7 @@ void rt_runtime_leave(struct rt_runtime *rt)
     rt->workers[0]->leaving = true;
 }
 
-/* --- shutdown --- */
-
-static uint64_t total_spawned(struct rt_runtime *rt)
-{
-    /* pairs: CHANGE <- rt_runtime_note_change */
-    uint64_t n = rt_load_acquire(&rt->foreign_spawned);
-    for (unsigned i = 0; i < rt->n; i++)
-        n += RT_STAT_GET(&rt->workers[i]->spawned);
-    return n;
-}
-
-/* Ended ones are counted first: a task that is counted as ended was counted as spawned before. */
-uint64_t rt_runtime_alive(struct rt_runtime *rt)
-{
-    uint64_t ended = 0;
-    for (unsigned i = 0; i < rt->n; i++)
-        ended += RT_STAT_GET(&rt->workers[i]->finished);
-    return total_spawned(rt) - ended;
-}
-
-/* The read-modify-write puts the changes in one order: whoever makes the last one sees the counts
- * of all. */
-void rt_runtime_note_change(struct rt_runtime *rt)
-{
-    (void)rt_add_acq_rel(&rt->changes, 1); /* pairs: CHANGE -> rt_runtime_alive */
-    /* relaxed: see cancel_all */
-    if (rt_runtime_alive(rt) == 0 || total_spawned(rt) != rt_load_relaxed(&rt->snapshot))
-        ask_leave(rt->workers[0]);
-}
-
-static void cancel_one(struct rt_runtime *rt, struct skua_task *t)
-{
-    if (!rt_st_try_retain_pending(&t->state))
-        return;
-    /* relaxed: fixed while we hold a reference */
-    if (rt_load_relaxed(&t->runtime) == rt->id && !rt_task_is_future(t) &&
-        !(rt_or_acq_rel(&t->state.bits, RT_ST_SHUTDOWN) & RT_ST_SHUTDOWN))
-        (void)rt_cancel(t);
-    rt_task_unref(rt_self(), t);
-}
-
-static void cancel_all(struct rt_runtime *rt)
-{
-    rt_store_relaxed(&rt->snapshot, total_spawned(rt)); /* relaxed: a stale view looks once more */
-    uint32_t carved = rt_slab_carved();
-    for (uint32_t slot = 1; slot <= carved; slot++) {
-        struct skua_task *t = rt_slab_at(slot);
-        if (t)
-            cancel_one(rt, t);
-    }
-}
-
-static void name_stubborn(struct rt_runtime *rt)
-{
-    uint32_t carved = rt_slab_carved();
-    for (uint32_t slot = 1; slot <= carved; slot++) {
-        struct skua_task *t = rt_slab_at(slot);
-        if (t && rt_load_relaxed(&t->runtime) == rt->id && rt_st_refs(rt_st_load(&t->state)) > 0 &&
-            !rt_task_is_done(t) && !rt_task_is_future(t)) /* relaxed: a report */
-            rt_log("%s (spawned at %s) did not end when it was cancelled", rt_task_name(t),
-                   t->where ? t->where : "an unknown place");
-    }
-}
-
-/* From here on plain threads are refused. Those inside leave soon, they never block; what they
- * started is counted when this returns. */
-static void refuse_visitors(struct rt_runtime *rt)
-{
-    (void)rt_xchg_sc(&rt->phase, RT_CLOSING); /* pairs: PHASE -> rt_group_visit */
-    rt_lock(&rt->lock);
-    for (struct skua_group *g = rt->groups; g; g = g->sibling)
-        while (rt_load_sc(&g->callers) > 0) /* pairs: PHASE <- rt_group_leave */
-            SKUA_IGNORE(rt_sys_sched_yield());
-    rt_unlock(&rt->lock);
-}
-
-struct drain_end {
-    struct rt_step_timer timer;
-    struct rt_runtime   *rt;
-    bool                 expired;
-};
-
-static void run_drain_end(struct rt_step *step)
-{
-    struct rt_step_timer *timer = rt_container_of(step, struct rt_step_timer, step);
-    struct drain_end     *end = rt_container_of(timer, struct drain_end, timer);
-    end->expired = true;
-    rt_runtime_leave(end->rt);
-}
-
-int rt_runtime_drain(struct rt_runtime *rt)
-{
-    struct drain_end end = { .rt = rt };
-    uint64_t         limit;
-    int              r = 0;
-    end.timer.step = (struct rt_step){ .run = run_drain_end, .home = rt->main_group };
-    refuse_visitors(rt);
-    if (rt->shutdown_timeout > 0 && rt_ns_from_seconds(rt->shutdown_timeout, &limit) == 0 &&
-        limit != RT_NEVER) {
-        struct rt_timers *ts = &rt->workers[0]->timers;
-        r = rt_timer_arm(ts, &end.timer.timer, RT_TIMER_STEP,
-                         rt_ns_add(rt_timers_read_clock(ts), limit));
-    }
-    while (r == 0 && !end.expired) {
-        rt_self_set(rt->workers[0]);
-        cancel_all(rt);
-        rt_self_set(NULL);
-        if (rt_runtime_alive(rt) == 0)
-            break;
-        r = rt_runtime_enter(rt);
-    }
-    if (!rt_timer_disarm(&end.timer.timer) && end.timer.timer.owner && !end.expired)
-        rt_unpost_step(&end.timer.step);
-    if (end.expired) {
-        name_stubborn(rt);
-        return -ETIMEDOUT;
-    }
-    return r;
-}
+/* --- groups --- */
 
 /* A loop that was closed stays readable for a while: calls on it answer -ESHUTDOWN or -EINVAL, not
  * with a crash. */
@@ -516,7 +437,7 @@ static void abandon_open(struct rt_runtime *rt)
         if (!ours)
             withdraw(rt, t);
         else if (rt_task_is_future(t))
-            (void)rt_future_complete(t, skua_fail(-ESHUTDOWN));
+            (void)rt_future_end(t, skua_fail(-ESHUTDOWN));
         else
             abandon_task(t, word);
         rt_task_unref(NULL, t);
@@ -538,6 +459,7 @@ void rt_runtime_free(struct rt_runtime *rt)
     if (rt->pool_stop)
         rt->pool_stop(rt);
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
+    rt_watch_halt(rt); /* it starts no spare any more */
     stop_workers(rt);
     close_groups(rt);
     rt_table_leave(rt);

@@ -6,6 +6,7 @@
 #include "runq/inject.h"
 #include "sched/idle.h"
 #include "sched/lane_plan.h"
+#include "sched/rescue.h"
 #include "sched/watch.h"
 #include "sched/worker.h"
 
@@ -13,8 +14,10 @@ struct rt_pool;
 struct rt_signal_handler;
 
 struct rt_runtime {
-    unsigned            n;          /* workers */
-    struct rt_worker  **workers;    /* n pointers, fixed for life */
+    unsigned            n;          /* regular workers */
+    struct rt_worker  **workers;    /* those, fixed for life, and behind them the spares */
+    RT_ATOMIC(unsigned) crew;       /* all of them, with every spare there ever was */
+    uint64_t            seed;       /* of the workers' choices; 0: none was given */
     uint16_t            id;         /* 1 to 1023; tasks carry it */
     bool                debug;
     bool                steal;      /* SKUA_STEAL=off turns it off */
@@ -27,6 +30,7 @@ struct rt_runtime {
     struct rt_inject    inject;
     struct rt_idle      idle;
     struct rt_watch     watch;
+    struct rt_rescue    rescue;
     /* of the thread lanes; made on first use under lock, see aio/pool.h */
     struct rt_pool     *pool;
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
@@ -56,6 +60,11 @@ enum rt_rt_phase {
     RT_CLOSING,  /* cancelling what is left; only tasks may spawn */
     RT_CLOSED,   /* threads are being joined                     */
 };
+
+static inline unsigned rt_crew(struct rt_runtime *rt)
+{
+    return rt_load_acquire(&rt->crew); /* pairs: CREW <- find_free */
+}
 
 /* Makes a runtime of n workers; the caller's thread becomes worker 0 whenever it runs the loop. 0
  * or -errno. */

@@ -188,6 +188,17 @@ struct skua_task *rt_spawn(struct rt_worker *w, struct rt_runtime *rt, struct sk
     return t;
 }
 
+struct skua_task *rt_task_prepare(struct rt_worker *w)
+{
+    return new_object(w->rt, w, w->rt->stack_class);
+}
+
+void rt_task_begin(struct rt_worker *w, struct skua_task *t)
+{
+    publish(t, 1);
+    count_spawned(w->rt, w);
+}
+
 struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,
                               const char *where, bool keep)
 {

@@ -17,6 +17,12 @@ struct skua_task *rt_spawn(struct rt_worker *w, struct rt_runtime *rt, struct sk
                            skua_fn fn, void *arg, const struct skua_spawn_opts *opts,
                            int *ret_err);
 
+/* A free task in two steps, for what may still be called off: an object of w's runtime that nobody
+ * sees (NULL: no memory; rt_task_free undoes it), and, its body set, the beginning of its life,
+ * with one reference, the runtime's. It is queued nowhere. */
+struct skua_task *rt_task_prepare(struct rt_worker *w);
+void              rt_task_begin(struct rt_worker *w, struct skua_task *t);
+
 /* A connection handler: as rt_spawn of a free task, queued on a certain worker; one reference, the
  * runtime's, unless `keep`. NULL: no memory. */
 struct skua_task *rt_spawn_on(struct rt_worker *target, skua_fn fn, void *arg,

@@ -13,9 +13,10 @@
 
 static bool all_parked(struct rt_runtime *rt)
 {
-    for (unsigned i = 0; i < rt->n; i++) {
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++) {
         uint64_t word = rt_load_sc(&rt->idle.parked[i / 64]); /* pairs: IDLE <- rt_idle_park */
-        if (!(word >> (i % 64) & 1))
+        if (!(word >> (i % 64) & 1) && rt_on_duty(rt->workers[i]))
             return false;
     }
     return true;
@@ -36,7 +37,8 @@ static bool wake_if_pending(struct rt_runtime *rt, struct rt_worker *w)
 static uint64_t earliest(struct rt_runtime *rt)
 {
     uint64_t first = RT_NEVER;
-    for (unsigned i = 0; i < rt->n; i++) {
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++) {
         uint64_t next = rt_timers_next(&rt->workers[i]->timers);
         if (next < first)
             first = next;
@@ -49,8 +51,9 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
 {
     if (!all_parked(rt) || rt_load_sc(&rt->busy) > 0 || rt_inject_length(&rt->inject) > 0)
         return RT_VIRTUAL_SLEEP;
-    bool pending = false;
-    for (unsigned i = 0; i < rt->n; i++)
+    bool     pending = false;
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++)
         if (rt->workers[i] != w)
             pending |= wake_if_pending(rt, rt->workers[i]);
     if (pending)
@@ -62,7 +65,7 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
         return RT_VIRTUAL_SLEEP;
     if (next > rt_time_now(&rt->time))
         rt_time_move(&rt->time, next);
-    for (unsigned i = 0; i < rt->n; i++) {
+    for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *other = rt->workers[i];
         int index = other == w || rt_timers_next(&other->timers) > next
                         ? -1

@@ -13,6 +13,10 @@
 
 #include "sched/worker.h"
 
+/* A wait for tasks passes that many cancels on, then it takes one as its own: the tasks may await
+ * one another in a ring, where each would come back for ever. */
+enum { RT_PASS_MAX = 1024 };
+
 /* The current task is about to wait. 0; -ECANCELED: a pending cancel is delivered instead (a pinned
  * task has made its trip through the queue for it); -ENOMEM. */
 RT_MUST_USE int rt_wait_begin(struct rt_worker *w, uint64_t *ret_name);

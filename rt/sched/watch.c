@@ -4,14 +4,14 @@
 
 #include <poll.h>
 
-#include "base/log.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/signal.h"
+#include "sched/stall.h"
 
 enum {
-    TICK_MS = 4,
     ASKED_TICK_MS = 2, /* while the pool wants to be ticked */
+    ROLL_MIN_MS = 3, /* less time in which a worker makes no step says nothing */
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
     TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
@@ -38,27 +38,28 @@ void rt_watch_note_unpark(struct rt_runtime *rt)
 
 static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
 {
-    uint32_t id = rt_load_relaxed(&w->running_id); /* relaxed: a report */
-    if (seen->reported || id == 0 || now - seen->since < rt->watch.stall_ns)
+    if (seen->reported || now - seen->since < rt->watch.stall_ns)
         return;
     seen->reported = true;
-    rt_log("Task-%u has held worker %u for %.0f ms without suspending", id, w->index,
-           (double)(now - seen->since) / 1e6);
+    rt_stall_report(rt, w, now - seen->since);
 }
 
-/* A worker that stood still since the last tick: others look after what waits behind it. */
-static void look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
+/* A worker that stood still since the last tick: others look after what waits behind it. True: it
+ * did. */
+static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
 {
     uint64_t steps = RT_STAT_GET(&w->steps); /* relaxed: a hint */
     rt_store_relaxed(&w->poll_due, 1);           /* relaxed: a hint */
+    rt_store_relaxed(&w->jobs.told, 1);          /* relaxed: a hint; see sched/fork.c */
     if (steps != seen->steps) {
         *seen = (struct seen){ .steps = steps, .since = now };
-        return;
+        return false;
     }
     /* relaxed: a hint */
     if (rt->n > 1 && rt->steal && (rt_deque_size(&w->deque) > 0 || rt_load_relaxed(&w->next)))
         rt_notify(rt);
     report(rt, w, seen, now);
+    return true;
 }
 
 static bool is_parked(struct rt_runtime *rt, unsigned i)
@@ -67,21 +68,46 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
 }
 
 /* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
-static void doze(struct rt_watch *watch, unsigned n)
+static void doze(struct rt_watch *watch)
 {
     int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
-    if (rt_load_sc(&watch->parked) == n) /* pairs: WATCH <- rt_watch_note_unpark */
+    if (rt_load_sc(&watch->parked) == watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
         SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     (void)rt_xchg_sc(&watch->asleep, 0);
+}
+
+/* Who sleeps, who moves, who stands still. True: all sleep. */
+static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
+                      struct rt_roll_call *roll)
+{
+    unsigned crew = rt_crew(rt);
+    bool     all_idle = true;
+    for (unsigned i = 0; i < crew; i++) {
+        struct rt_worker *w = rt->workers[i];
+        if (!rt_on_duty(w) || rt_load_relaxed(&w->leave_asked) == RT_ORDER_REST) /* relaxed: own */
+            continue;
+        bool parked = is_parked(rt, i);
+        all_idle &= parked;
+        if (!parked && look_at(rt, w, &seen[i], now)) {
+            roll->held++;
+            roll->has_news |= rt->n > 1 && rt->steal && rt_rescue_mark(rt, i);
+            continue;
+        }
+        if (parked) /* what it does next begins now */
+            seen[i] = (struct seen){ .steps = RT_STAT_GET(&w->steps), .since = now };
+        rt_rescue_unmark(rt, i);
+        roll->free++;
+        roll->regular += i < rt->n;
+    }
+    return all_idle;
 }
 
 static void tend_stacks(uint64_t now, uint64_t *at)
 {
     if (now < *at)
         return;
-    *at = rt_ns_add(now, TEND_MS * RT_NS_PER_MS);
-    (void)rt_stacks_tend();
+    *at = rt_stacks_tend() ? rt_ns_add(now, TEND_MS * RT_NS_PER_MS) : 0;
 }
 
 void rt_watch_ask(struct rt_runtime *rt)
@@ -102,6 +128,17 @@ static bool tick_pool(struct rt_runtime *rt)
     return again;
 }
 
+/* True: all sleep and may go on doing so. */
+static bool tick(struct rt_runtime *rt, struct seen *seen, uint64_t now)
+{
+    struct rt_roll_call roll = { 0 };
+    bool                all_idle = call_roll(rt, seen, now, &roll);
+    if (!all_idle && rt->n > 1 && rt_work_visible(rt))
+        rt_notify(rt); /* see push_deque */
+    bool has_spares = rt_rescue_tick(rt, &roll);
+    return all_idle && !has_spares;
+}
+
 static void *watch_main(void *arg)
 {
     struct rt_runtime *rt = arg;
@@ -109,27 +146,25 @@ static void *watch_main(void *arg)
     struct seen        seen[RT_WORKERS_MAX] = { 0 };
     unsigned           idle_ticks = 0;
     uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
+    uint64_t           roll_at = 0;
     bool               asked = false;
-    while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_stop */
-        if (idle_ticks > TICKS_BEFORE_SLEEP)
-            doze(watch, rt->n);
+    while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
+        if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)
+            doze(watch);
         else
-            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, asked ? ASKED_TICK_MS : TICK_MS));
+            SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN,
+                                     asked ? ASKED_TICK_MS : RT_WATCH_TICK_MS));
         SKUA_IGNORE(rt_sys_eventfd_drain(watch->event_fd));
         rt_signals_carry(rt);
-        asked = tick_pool(rt);
+        if ((asked = tick_pool(rt)))
+            idle_ticks = 0;
         uint64_t now = rt_clock_now();
-        bool     all_idle = true;
         tend_stacks(now, &tend_at);
-        for (unsigned i = 0; i < rt->n; i++) {
-            if (is_parked(rt, i))
-                continue;
-            all_idle = false;
-            look_at(rt, rt->workers[i], &seen[i], now);
+        if (now >= roll_at) {
+            bool all_idle = tick(rt, seen, now);
+            idle_ticks = all_idle && !asked ? idle_ticks + 1 : 0;
+            roll_at = rt_ns_add(now, ROLL_MIN_MS * RT_NS_PER_MS);
         }
-        if (!all_idle && rt->n > 1 && rt_work_visible(rt))
-            rt_notify(rt); /* see push_deque */
-        idle_ticks = all_idle && !asked ? idle_ticks + 1 : 0;
     }
     return NULL;
 }
@@ -140,6 +175,9 @@ int rt_watch_start(struct rt_runtime *rt)
     int              r = watch->event_fd = rt_sys_eventfd();
     if (r < 0)
         return r;
+    watch->threads = rt->n;
+    if (watch->stall_ns != RT_NEVER)
+        rt_stall_begin();
     r = rt_sys_thread_create(&watch->thread, watch_main, rt, "skua-watch");
     if (r < 0) {
         SKUA_IGNORE(rt_sys_close(watch->event_fd));
@@ -149,7 +187,7 @@ int rt_watch_start(struct rt_runtime *rt)
     return 0;
 }
 
-void rt_watch_stop(struct rt_runtime *rt)
+void rt_watch_halt(struct rt_runtime *rt)
 {
     struct rt_watch *watch = &rt->watch;
     if (!watch->is_running)
@@ -157,6 +195,11 @@ void rt_watch_stop(struct rt_runtime *rt)
     rt_store_release(&watch->stop, 1); /* pairs: WATCH -> watch_main */
     SKUA_IGNORE(rt_sys_eventfd_ring(watch->event_fd));
     SKUA_IGNORE(rt_sys_thread_join(watch->thread));
-    SKUA_IGNORE(rt_sys_close(watch->event_fd));
     watch->is_running = 0;
+}
+
+void rt_watch_stop(struct rt_runtime *rt)
+{
+    rt_watch_halt(rt);
+    SKUA_IGNORE(rt_sys_close(rt->watch.event_fd));
 }

@@ -15,6 +15,8 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 
+enum { RT_WATCH_TICK_MS = 4 };
+
 struct rt_runtime;
 
 struct rt_watch {
@@ -25,12 +27,15 @@ struct rt_watch {
     RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
     RT_ATOMIC(uint32_t) stop;
     RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */
+    unsigned            threads;   /* worker threads, spares included; the watch's own */
     RT_ATOMIC(uint32_t) asked;     /* the pool wants to be ticked; see rt_watch_ask */
     RT_ATOMIC(uint64_t) signals;   /* bits of signals that came; set by the handler */
 };
 
 /* 0 or -errno. */
 int  rt_watch_start(struct rt_runtime *rt);
+/* Ends the thread; its descriptor stays, which signal handlers and workers may still ring. */
+void rt_watch_halt(struct rt_runtime *rt);
 void rt_watch_stop(struct rt_runtime *rt);
 
 /* Any thread: calls rt->pool_tick soon, and every 2 ms from then on until it answers false. */

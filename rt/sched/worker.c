@@ -14,6 +14,7 @@
 #include "sched/cancel.h"
 #include "sched/census.h"
 #include "sched/finish.h"
+#include "sched/fork.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
@@ -96,6 +97,16 @@ static void resume(struct rt_worker *w, struct skua_task *t)
     switch_to(w, to);
 }
 
+/* A cancel came before a fresh task began. A forked job runs all the same: the cancel is delivered
+ * at its first wait. */
+static bool may_skip(struct skua_task *t)
+{
+    if (!(t->flags & RT_TASK_JOB))
+        return true;
+    rt_cancel_pend(t);
+    return false;
+}
+
 /* Calls the body of a fresh task on the stack that executes, and finishes the task. Returns the
  * worker that executes by then; who is current there is the caller's to say. */
 static struct rt_worker *run_body(struct rt_worker *w, struct skua_task *t)
@@ -103,7 +114,7 @@ static struct rt_worker *run_body(struct rt_worker *w, struct skua_task *t)
     set_current(w, t, RT_BUDGET, 0);
     RT_STAT_INC(&w->ran);
     void *result;
-    if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait))) {
+    if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) && may_skip(t)) {
         result = rt_never_started(t);
     } else {
         skua_fn fn = t->fn;
@@ -150,6 +161,8 @@ void rt_worker_loop(void)
     settle(rt_self());
     for (;;) {
         struct rt_worker *w = rt_self();
+        if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
+            rt_fork_give_away(w); /* no task is left whose they could be: forgotten ones */
         struct skua_task *t = w->handoff;
         w->handoff = NULL;
         if (!t)
@@ -209,6 +222,8 @@ void rt_suspend(struct rt_worker *w, enum rt_after after)
     struct skua_task *t = w->cur;
     struct rt_stack  *stack = w->stack;
     RT_ASSERT(rt_locks_held() == 0);
+    if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
+        rt_fork_give_away(w);
     t->stack = stack;
     if (RT_UNLIKELY(stack->inl != NULL))
         mark_inline(stack);
@@ -240,6 +255,8 @@ void rt_switch_eager(struct rt_worker *w, struct skua_task *child)
 {
     struct skua_task *me = w->cur;
     int               err;
+    if (RT_UNLIKELY(rt_jobs_any(&w->jobs)))
+        rt_fork_give_away(w);
     me->stack = w->stack;
     w->handoff = child;
     w->after = RT_AFTER_NOTHING;

@@ -20,6 +20,7 @@
 #include "loop/timer.h"
 #include "runq/deque.h"
 #include "runq/inbox.h"
+#include "runq/jobs.h"
 #include "runq/step.h"
 #include "sched/idle.h"
 #include "task/task.h"
@@ -40,6 +41,16 @@ enum {
     RT_DIVE_MAX = 61,      /* picks in a row from the bottom of the deque                        */
     RT_BUDGET = 128,       /* operations of a free task that did not wait                        */
 };
+
+/* What a worker is asked to do. */
+enum rt_order {
+    RT_ORDER_LEAVE = 1, /* the runtime stops: leave the loop               */
+    RT_ORDER_REST = 2,  /* a spare: take no work, end when nothing is left */
+    RT_ORDER_LEFT = 3,  /* the spare has made up its mind                  */
+};
+
+/* Does a thread run it? Regular workers are always on duty. */
+enum rt_duty { RT_DUTY_NONE, RT_DUTY_ON, RT_DUTY_ENDED };
 
 /* A pinned group, which is a loop: its tasks run one at a time, in order, on one worker. */
 struct skua_group {
@@ -103,7 +114,8 @@ struct rt_worker {
     struct rt_stack    thread_stack; /* the thread's own, left at start and come back to at stop */
     struct rt_thread   thread;
     unsigned           index;
-    int                tid;
+    RT_ATOMIC(int)     tid;       /* 0: no thread runs its loop                                 */
+    struct skua_group *step_home; /* of callbacks that free tasks add here                      */
     uint32_t           next_id;   /* range of task numbers                                      */
     uint32_t           last_id;
     uint64_t           steps_seen[RT_WORKERS_MAX]; /* of the others, when a search began     */
@@ -119,6 +131,7 @@ struct rt_worker {
     struct rt_stat      parks;
     struct rt_stat      wakeups;  /* rings given                                                */
     struct rt_stat      accepted;
+    struct rt_stat      rescues;  /* tasks fetched from workers that were held                  */
     RT_ATOMIC(uint32_t) share_at; /* entries in the deque from which others are told and take   */
     RT_ATOMIC(uint32_t) running_id; /* task that runs, for the watch; 0 = none                  */
 
@@ -127,10 +140,12 @@ struct rt_worker {
     struct rt_inbox     inbox;        /* free tasks and steps for this worker                   */
     struct rt_inbox     pinned_inbox; /* for its groups                                         */
     RT_ATOMIC(uint32_t) poll_due;     /* raised by the watch                                    */
-    RT_ATOMIC(uint32_t) leave_asked;  /* the runtime stops: leave the loop                      */
+    RT_ATOMIC(uint32_t) leave_asked;  /* enum rt_order                                          */
+    RT_ATOMIC(uint32_t) duty;         /* enum rt_duty                                           */
     RT_ATOMIC(uintptr_t) next;        /* a free task woken by the running one                   */
 
     struct rt_deque     deque;
+    struct rt_jobs      jobs;       /* forked by the tasks on the stack that executes           */
 
     struct skua_group   free_group; /* home of the callbacks that free tasks of this worker add   */
 };
@@ -146,6 +161,17 @@ static inline struct skua_task *rt_current(void)
     struct rt_worker *w = rt_self();
     return w ? w->cur : NULL;
 }
+
+static inline bool rt_on_duty(struct rt_worker *w)
+{
+    return rt_load_acquire(&w->duty) == RT_DUTY_ON; /* pairs: DUTY <- rt_spare_start */
+}
+
+/* Makes a worker; its thread comes later. 0, -ENOMEM or what making a poller answers. */
+int  rt_worker_new(struct rt_runtime *rt, unsigned index, struct rt_worker **ret_w);
+/* The whole life of a worker's thread. 0 or -ENOMEM. */
+int  rt_worker_thread(struct rt_worker *w);
+void rt_worker_ask_leave(struct rt_worker *w);
 
 /* --- the loop --- */
 

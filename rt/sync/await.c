@@ -87,11 +87,11 @@ static int try_call(struct rt_worker *w, struct skua_task *t)
 /* --- the long way --- */
 
 /* A cancel is pending before the wait: what is waited for is cancelled in place of the waiter. */
-static int pass_on(struct rt_worker *w, struct skua_task *t)
+static int pass_on(struct rt_worker *w, struct skua_task *t, unsigned *passed)
 {
     if (!rt_ww_drop_cancel(&w->cur->wait))
         return 0;
-    if (!rt_cancel_pass(w->cur, t))
+    if (++*passed > RT_PASS_MAX || !rt_cancel_pass(w->cur, t))
         return rt_delivered(w->cur);
     if (rt_task_is_done(t) && w->cur->group)
         return rt_wait_turn(w); /* a future ends at once; its waiter still queues up */
@@ -99,7 +99,7 @@ static int pass_on(struct rt_worker *w, struct skua_task *t)
 }
 
 /* One suspension. 0: done. 1: the cancel that ended it was passed on, wait again. */
-static int wait_once(struct rt_worker *w, struct skua_task *t)
+static int wait_once(struct rt_worker *w, struct skua_task *t, unsigned *passed)
 {
     struct skua_task *me = w->cur;
     struct rt_waiter  waiter = { 0 };
@@ -117,7 +117,7 @@ static int wait_once(struct rt_worker *w, struct skua_task *t)
     r = rt_wait_park_passing(&late);
     if (r == -ECANCELED || r == EDEADLK) { /* the latter in a ring: it would come back */
         (void)rt_waiter_remove(t, &waiter);
-        return r < 0 && rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
+        return r < 0 && ++*passed <= RT_PASS_MAX && rt_cancel_pass(me, t) ? 1 : rt_delivered(me);
     }
     return late ? rt_delivered(me) : 0;
 }
@@ -129,13 +129,14 @@ int rt_await(struct rt_worker *w, struct skua_task *t)
             rt_spend_budget(w, false);
         return 0;
     }
-    int r = try_call(w, t);
+    unsigned passed = 0;
+    int      r = try_call(w, t);
     while (r > 0) {
         w = rt_self();
-        r = pass_on(w, t);
+        r = pass_on(w, t, &passed);
         if (r < 0 || rt_task_is_done(t))
             break;
-        r = wait_once(rt_self(), t);
+        r = wait_once(rt_self(), t, &passed);
     }
     return r;
 }

@@ -72,7 +72,7 @@ int skua_add_done_callback(skua_task *task, skua_done_cb cb, void *arg)
     if (!d)
         return -ENOMEM;
     *d = (struct done_cb){
-        .step = { .run = run, .drop = forget, .home = w->in_group ? w->in_group : &w->free_group },
+        .step = { .run = run, .drop = forget, .home = w->in_group ? w->in_group : w->step_home },
         .waiter = { .fire = fire },
         .task = task,
         .cb = cb,

@@ -42,6 +42,7 @@ enum rt_task_flag {
     RT_TASK_STARTED = 1, /* the body has been entered                                        */
     RT_TASK_POSTED = 2,  /* spawned into a group from elsewhere, has not arrived there yet   */
     RT_TASK_MISSED = 4,  /* a cancel was delivered to the body (debug report)                */
+    RT_TASK_JOB = 8,     /* runs a forked job, which has to run                              */
 };
 
 /* What the object is: below RT_KIND_FUTURE a task, whose number is the class of its stack. */

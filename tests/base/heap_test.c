@@ -159,6 +159,71 @@ static void test_heap_valid_sees_damage(void **state)
     rt_heap_fini(&h);
 }
 
+/* Goal: what is due and wanted leaves, what is due and refused stays, and the next deadline is that
+ * of the earliest that is not due. Every third node is refused. */
+static struct model *due_model;
+static unsigned due_taken;
+
+static bool is_wanted(struct rt_heap_node *node)
+{
+    return (node - due_model->node) % 3 != 0;
+}
+
+static void take_wanted(struct rt_heap_node *node, void *now)
+{
+    int i = (int)(node - due_model->node);
+
+    assert_int_equal(node->index, 0);
+    assert_true(is_wanted(node) && due_model->seq[i] != 0);
+    assert_true(due_model->deadline[i] <= *(uint64_t *)now);
+    due_model->seq[i] = 0;
+    due_taken++;
+}
+
+static void check_take_due(struct rt_heap *h, struct model *m, uint64_t now)
+{
+    uint64_t want = RT_NEVER;
+    unsigned due = 0;
+
+    for (int i = 0; i < NODES; i++) {
+        due += m->seq[i] != 0 && m->deadline[i] <= now && is_wanted(&m->node[i]);
+        if (m->seq[i] != 0 && m->deadline[i] > now && m->deadline[i] < want)
+            want = m->deadline[i];
+    }
+    due_taken = 0;
+    assert_true(rt_heap_take_due(h, now, is_wanted, take_wanted, &now) == want);
+    assert_int_equal(due_taken, due);
+    assert_true(rt_heap_valid(h));
+}
+
+static void test_heap_take_due_leaves_what_is_not_wanted(void **state)
+{
+    static struct model m;
+    struct rt_heap h;
+    struct rt_rand r;
+
+    (void)state;
+    rt_rand_init(&r, 77);
+    due_model = &m;
+    rt_heap_init(&h);
+    check_take_due(&h, &m, 5);
+    for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < NODES; i++) {
+            if (m.seq[i] != 0 || rt_rand_below(&r, 2) == 0)
+                continue;
+            m.deadline[i] = rt_rand_below(&r, 1000);
+            m.seq[i] = 1;
+            assert_int_equal(rt_heap_push(&h, &m.node[i], m.deadline[i]), 0);
+        }
+        check_take_due(&h, &m, rt_rand_below(&r, 1000));
+        if (round % 10 != 9)
+            continue;
+        while (rt_heap_count(&h) > 0)
+            m.seq[(struct rt_heap_node *)rt_heap_pop(&h) - m.node] = 0;
+    }
+    rt_heap_fini(&h);
+}
+
 #ifdef RT_TESTING
 static void test_heap_push_without_memory_changes_nothing(void **state)
 {
@@ -214,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_heap_random_operations_match_model),
         cmocka_unit_test(test_heap_equal_deadlines_leave_in_arming_order),
         cmocka_unit_test(test_heap_valid_sees_damage),
+        cmocka_unit_test(test_heap_take_due_leaves_what_is_not_wanted),
 #ifdef RT_TESTING
         cmocka_unit_test(test_heap_push_without_memory_changes_nothing),
 #endif

@@ -224,6 +224,8 @@ def shutdown(signo):
 CASES = {
     "hello": run_plain,
     "event_loop": run_plain,
+    "context": run_plain,
+    "runner": run_plain,
     "create_task": run_plain,
     "future": run_plain,
     "gather": run_plain,
@@ -240,6 +242,7 @@ CASES = {
     "shutdown_sigterm": shutdown(signal.SIGTERM),
     "shutdown_sigint": shutdown(signal.SIGINT),
     "pinned": run_plain,
+    "fork_join": run_plain,
     "host": run_plain,
 }
 

@@ -21,6 +21,8 @@ static const model_mutant model_mutants[] = {
     { "TAKE_RELAXED", "take", "rt_inbox_take", "xchg_acquire", MODEL_RELAXED },
     /* MUTANT: TAKE_SPLIT: take by load and store: an item pushed in between is dropped */
     { "TAKE_SPLIT", "take", "rt_inbox_take", "xchg_acquire", MODEL_SPLIT },
+    /* MUTANT: SHARE_SPLIT: take by load and store: two takers get the same chain */
+    { "SHARE_SPLIT", "share", "rt_inbox_take", "xchg_acquire", MODEL_SPLIT },
     /* MUTANT: HAS_BLIND: the sleeper's last look sees nothing */
     { "HAS_BLIND", "sleep", "rt_inbox_has", "load_sc", MODEL_ZERO },
     /* MUTANT: HAS_RELAXED: the sleeper's last look is not in the total order */
@@ -102,6 +104,40 @@ struct inbox_take : rl::test_suite<inbox_take, 3>, inbox_base {
     }
 };
 
+/* Two takers, as when one serves a worker that comes back: each item has one of them. */
+struct inbox_share : rl::test_suite<inbox_share, 4>, inbox_base {
+    void before() { setup(); }
+
+    void take_some()
+    {
+        for (uintptr_t at = rt_inbox_take(&b); at;) {
+            inbox_item *it = (inbox_item *)rt_item_link(at);
+            int         i = (int)(it - item);
+            RL_ASSERT(i >= 0 && i < ITEMS && RT_VAR_GET(it->payload) == i + 40);
+            RL_ASSERT(seen[i]++ == 0);
+            at = RT_VAR_GET(it->link.next);
+        }
+    }
+
+    void thread(unsigned id)
+    {
+        if (id < 2) {
+            (void)push((int)id * 2);
+            (void)push((int)id * 2 + 1);
+        } else {
+            take_some();
+            take_some();
+        }
+    }
+
+    void after()
+    {
+        take_some();
+        for (int i = 0; i < ITEMS; i++)
+            RL_ASSERT(seen[i] == 1);
+    }
+};
+
 /* The taker sleeps when it finds nothing: announce, look a last time, block. A lost duty to ring is
  * a deadlock; a duty twice for one emptying of the inbox is an assertion. */
 struct inbox_sleep : rl::test_suite<inbox_sleep, 3>, inbox_base {
@@ -162,6 +198,7 @@ int main(int argc, char **argv)
     MODEL_BEGIN(argc, argv, "inbox");
     model_random<inbox_take>("take", 1000000);
     model_random<inbox_sleep>("sleep", 1000000);
+    model_random<inbox_share>("share", 500000);
     model_bounded<inbox_take>("take", 2);
     return model_end();
 }

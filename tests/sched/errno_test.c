@@ -9,7 +9,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { MOVES = T_SCALE(200, 40), MINGLERS = 16, TURNS = T_SCALE(500, 100) };
+enum { MOVES = T_SCALE(200, 40), MINGLERS = 16, TURNS = T_SCALE(500, 100),
+       RUNS_MAX = 50 };
 
 static atomic_int moved, resumed;
 
@@ -91,9 +92,11 @@ static void test_errno_of_many_tasks_stays_apart(void **state)
 {
     for (int workers = 1; workers <= 4; workers *= 2) {
         atomic_store(&moved, 0);
-        t_run(mingle_all, NULL, .workers = workers, .real_time = true);
-        if (workers > 1)
-            assert_true(atomic_load(&moved) > 0);
+        int runs = 0;
+        do /* a machine that is busy with others may leave all tasks on one worker */
+            t_run(mingle_all, NULL, .workers = workers, .real_time = true);
+        while (workers > 1 && atomic_load(&moved) == 0 && ++runs < RUNS_MAX);
+        assert_true(workers == 1 || atomic_load(&moved) > 0);
     }
 }
 

@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-enum { ROUNDS = T_SCALE(150, 25), KEPT = 64 };
+enum { ROUNDS = T_SCALE(150, 10), KEPT = 64 };
 
 struct host {
     skua_loop *loop;
@@ -101,7 +101,7 @@ static void *sets(void *arg)
         skua_release(f);
         skua_handle_cancel((skua_handle){ atomic_exchange(&h->handle[n % KEPT], 0) });
         if (n % KEPT == 0)
-            t_nap(0.00005);
+            t_nap(0.0003);
     }
     return NULL;
 }
@@ -116,6 +116,8 @@ static void *waits(void *arg)
             T_EXPECT(r == 0 || r == -EIO || r == -ETIMEDOUT || r == -ECANCELED || r == -ESHUTDOWN);
             T_EXPECT(skua_done(t));
             atomic_fetch_add(&h->waiting, 1);
+        } else if (n % KEPT == 0) {
+            t_nap(0.0003);
         }
         skua_release(t);
     }
@@ -131,7 +133,7 @@ static void *cancels(void *arg)
         skua_loop_stop(n % 1000 == 0 ? h->loop : NULL);
         skua_release(t);
         if (n % KEPT == 0)
-            t_nap(0.00005);
+            t_nap(0.0003);
     }
     return NULL;
 }
@@ -179,7 +181,7 @@ static void test_host_threads_call_while_the_runtime_ends(void **state)
 {
     (void)state;
     for (int i = 0; i < 70; i++) /* closed loops are kept for a while */
-        one_round(i, 1);
+        one_round(4 * i, 1);
     int64_t live = rt_mem_live();
     for (int i = 0; i < ROUNDS; i++)
         one_round(i, 1 << i % 3);

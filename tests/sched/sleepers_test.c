@@ -160,6 +160,40 @@ static void test_sleepers_hundred_thousand_pinned_and_free(void **state)
     expect_success("mixed");
 }
 
+/* --- while the runtime goes on --- */
+
+static void *one_turn(void *arg)
+{
+    SKUA_IGNORE(skua_yield());
+    return arg;
+}
+
+/* All workers sleep meanwhile: it is the watch that gives memory back. */
+static void *peak_and_quiet(void *arg)
+{
+    enum { PEAK = 4000 };
+    static skua_task *t[PEAK];
+    long              before = memory();
+    for (int i = 0; i < PEAK; i++)
+        t[i] = skua_spawn(one_turn, NULL);
+    T_EXPECT_INT(skua_gather(t, PEAK, NULL, SKUA_RELEASE), 0);
+    long peak = memory();
+    while (rt_stacks_untended())
+        T_EXPECT_INT(skua_sleep(0.5), 0);
+    T_EXPECT(T_SANITIZED || memory() - before < (peak - before) * 2 / 3);
+    return arg;
+}
+
+static int scenario_peak(void)
+{
+    return skua_run(peak_and_quiet, NULL, .workers = 2);
+}
+
+static void test_sleepers_peak_is_forgotten_while_the_run_goes_on(void **state)
+{
+    expect_success("peak");
+}
+
 /* --- not enough --- */
 
 /* Some sleep, the others are told; after that a small run has all it needs. */
@@ -270,6 +304,7 @@ static const struct t_scenario scenarios[] = {
     { "crowd", scenario_crowd },
     { "mixed", scenario_mixed },
     { "million", scenario_million },
+    { "peak", scenario_peak },
     { "capped", scenario_capped },
     { "no mappings", scenario_no_mappings },
     { "no addresses", scenario_no_addresses },
@@ -280,6 +315,7 @@ static const struct t_scenario scenarios[] = {
 static const struct CMUnitTest tests[] = {
     T_TEST(test_sleepers_hundred_thousand_one_page_each),
     T_TEST(test_sleepers_hundred_thousand_pinned_and_free),
+    T_TEST(test_sleepers_peak_is_forgotten_while_the_run_goes_on),
     T_TEST(test_sleepers_more_than_mprotect_guards_are_told),
     T_TEST(test_sleepers_more_than_mappings_are_told),
     T_TEST(test_sleepers_more_than_addresses_are_told),

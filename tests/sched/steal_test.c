@@ -10,7 +10,7 @@
 
 #include "sched/spawn.h"
 
-enum { WORKERS_MOST = 8 };
+enum { WORKERS_MOST = RT_WORKERS_MAX }; /* spares may have stepped in */
 
 static RT_ATOMIC(uint32_t) ran_on[WORKERS_MOST];
 static RT_ATOMIC(int)      child_ran;

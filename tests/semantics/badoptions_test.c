@@ -118,6 +118,7 @@ static void test_values_of_run_are_checked(void **state)
     assert_int_equal(skua_run(give_back, NULL, .shutdown_timeout = NAN), -EINVAL);
     assert_int_equal(skua_run(give_back, NULL, .stack_size = SIZE_MAX / 2), -EINVAL);
     assert_int_equal(skua_run(give_back, NULL, .spare_threads = -1), 0);
+    assert_int_equal(skua_run(give_back, NULL, .spare_threads = 1000000), 0); /* the most */
     assert_int_equal(skua_run_with(give_back, NULL, NULL), 0);
 }
 

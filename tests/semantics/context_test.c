@@ -160,6 +160,40 @@ static void test_rule_91_free_tasks_may_share_a_context(void **state)
     t_run(shared_main, NULL);
 }
 
+static void *mapped(void *arg)
+{
+    T_EXPECT_STR(get(), "caller");
+    set("an earlier call");
+    if (T_NUM(arg) % 3)
+        skua_yield();
+    return arg;
+}
+
+static void *map_main(void *arg)
+{
+    void *args[40];
+    skua_taskgroup tg;
+    for (int i = 0; i < 40; i++)
+        args[i] = T_PTR(i);
+    set("caller");
+    T_EXPECT_INT(skua_map(mapped, args, 40, NULL, .limit = 3), 0);
+    T_EXPECT_INT(skua_map(mapped, args, 40, NULL, .limit = 3, .free = true), 0);
+    T_EXPECT_INT(skua_taskgroup_init(&tg), 0);
+    for (int i = 0; i < 8; i++)
+        T_EXPECT(skua_taskgroup_spawn(&tg, mapped, args[i]) != NULL);
+    T_EXPECT_INT(skua_taskgroup_join(&tg, 0), 0);
+    T_EXPECT_STR(get(), "caller");
+    return arg;
+}
+
+static void test_rule_26_calls_of_map_have_the_context_of_its_caller(void **state)
+{
+    /* Goal: not that of the call whose end let the next one begin. */
+    (void)state;
+    t_run(map_main, NULL);
+    t_run(map_main, NULL, .free_main = true);
+}
+
 /* ---- tokens ---- */
 
 static void *tokens_main(void *arg)
@@ -541,6 +575,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_91_each_of_many_tasks_keeps_its_own),
     T_TEST(test_rule_26_a_task_runs_in_the_context_it_is_given),
     T_TEST(test_rule_91_free_tasks_may_share_a_context),
+    T_TEST(test_rule_26_calls_of_map_have_the_context_of_its_caller),
     T_TEST(test_a_token_takes_back_its_set_once_and_where_it_was_made),
     T_TEST(test_bad_arguments_are_refused),
     T_TEST(test_rule_58_what_is_called_shares_the_callers_context),

@@ -314,6 +314,37 @@ static void test_rule_70_map_within_a_time_limit(void **state)
     all_ways(timed_out);
 }
 
+/* ---- contexts ---- */
+
+static skua_var shade = SKUA_VAR_INIT("shade", NULL);
+
+static void *write_shade(void *arg)
+{
+    T_EXPECT_INT(T_NUM(skua_var_get(&shade)), 7);
+    T_EXPECT_INT(skua_var_set(&shade, T_PTR(100 + T_NUM(arg)), NULL), 0);
+    int r = skua_sleep(0.01);
+    return r < 0 ? skua_fail(r) : skua_var_get(&shade);
+}
+
+static void *contexts(void *is_free)
+{
+    void *args[N], *results[N];
+    fill(args, N);
+    T_EXPECT_INT(skua_var_set(&shade, T_PTR(7), NULL), 0);
+    T_EXPECT_INT(skua_map(write_shade, args, N, results, .limit = 3, .free = is_free != NULL), 0);
+    for (int i = 0; i < N; i++)
+        T_EXPECT_INT(T_NUM(results[i]), 100 + i);
+    T_EXPECT_INT(T_NUM(skua_var_get(&shade)), 7);
+    return NULL;
+}
+
+static void test_rule_91_each_call_of_a_map_has_its_callers_context(void **state)
+{
+    /* Goal: a copy for each, not what the call before it in the lane left. */
+    (void)state;
+    all_ways(contexts);
+}
+
 /* ---- bad input ---- */
 
 static void *bad_input(void *is_free)
@@ -366,6 +397,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_69_map_takes_a_cancelled_call_for_a_failure),
     T_TEST(test_rule_70_map_waits_for_its_calls_when_the_caller_is_cancelled),
     T_TEST(test_rule_70_map_within_a_time_limit),
+    T_TEST(test_rule_91_each_call_of_a_map_has_its_callers_context),
     T_TEST(test_rule_67_map_says_what_is_wrong),
 };
 T_MAIN(tests, NULL)

@@ -2,6 +2,7 @@
 /* Threads that block and threads outside: rules 72 to 75 of asyncio. */
 #include "../support/t.h"
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -109,6 +110,45 @@ static void test_rule_72_the_loop_goes_on_meanwhile(void **state)
     (void)state;
     t_run(loop_runs_main, NULL);
     t_check_log("meanwhile back");
+}
+
+static atomic_bool lane_open;
+
+static void *until_open(void *arg)
+{
+    while (!atomic_load(&lane_open))
+        t_nap(0.001);
+    return arg;
+}
+
+static void *lanes_main(void *arg)
+{
+    enum { N = 6 };
+    skua_task *t[N];
+    void *value = NULL;
+    int err = 0;
+    atomic_store(&lane_open, false);
+    for (int i = 0; i < N; i++)
+        T_EXPECT((t[i] = skua_spawn_thread(until_open, T_PTR(i), .lane = "dns")) != NULL);
+    T_EXPECT_INT(skua_to_thread(fail_in_thread, NULL, &value), 0);
+    T_EXPECT_INT(skua_to_thread(fail_in_thread, NULL, &value, .lane = "file"), 0);
+    struct skua_lane_stats dns = { .size = sizeof dns };
+    T_EXPECT_INT(skua_lane_stats_get("dns", &dns), 0);
+    T_EXPECT_INT(dns.threads, dns.threads_max);
+    T_EXPECT_INT(dns.queued + dns.running, N);
+    T_EXPECT_INT(skua_to_thread(fail_in_thread, NULL, &value, .lane = "mail"), -EINVAL);
+    T_EXPECT(skua_spawn_thread(until_open, NULL, .lane = "mail", .ret_err = &err) == NULL);
+    T_EXPECT_INT(err, -EINVAL);
+    atomic_store(&lane_open, true);
+    T_EXPECT_INT(skua_gather(t, N, NULL, SKUA_RELEASE), 0);
+    return arg;
+}
+
+static void test_rule_72_a_full_lane_keeps_no_other_waiting(void **state)
+{
+    /* Goal: names that hang do not keep files waiting; a lane that is not there is an error. */
+    (void)state;
+    t_run(lanes_main, NULL);
 }
 
 /* ---- rule 73 ---- */
@@ -249,7 +289,72 @@ static void test_rule_73_a_token_tells_the_function_to_stop(void **state)
     t_run(token_main, NULL, .real_time = true);
 }
 
+static int silent[2]; /* a pipe that nobody writes to */
+static atomic_int readers, interrupted;
+
+static void *read_silent(void *arg)
+{
+    char c;
+    atomic_fetch_add(&readers, 1);
+    while (read(silent[0], &c, 1) < 0 && errno != EINTR)
+        continue;
+    atomic_fetch_add(&interrupted, 1);
+    return arg;
+}
+
+static void *await_read(void *arg)
+{
+    int r = skua_to_thread(read_silent, arg, NULL, .interrupt = true);
+    T_EXPECT_INT(r, -ECANCELED);
+    T_EXPECT_INT(atomic_load(&interrupted), 1);
+    return skua_fail(r);
+}
+
+static void *interrupt_main(void *arg)
+{
+    skua_task *t = skua_spawn(await_read, NULL);
+    while (atomic_load(&readers) == 0)
+        SKUA_IGNORE(skua_yield());
+    T_EXPECT(skua_cancel(t, NULL));
+    T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
+    return arg;
+}
+
+static void *leave_readers_main(void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        skua_detach(skua_spawn_thread(read_silent, NULL, .interrupt = true, .lane = "file"));
+    while (atomic_load(&readers) < 3)
+        SKUA_IGNORE(skua_yield());
+    return arg;
+}
+
+static void run_readers(skua_fn main, int count)
+{
+    atomic_store(&readers, 0);
+    atomic_store(&interrupted, 0);
+    assert_int_equal(pipe(silent), 0);
+    t_run(main, NULL);
+    assert_int_equal(atomic_load(&interrupted), count);
+    close(silent[0]);
+    close(silent[1]);
+}
+
+static void test_rule_73_interrupt_ends_a_read_that_waits(void **state)
+{
+    /* Goal: the await of a cancelled call ends although nothing ever comes through the pipe. */
+    (void)state;
+    run_readers(interrupt_main, 1);
+}
+
 /* ---- rule 74 ---- */
+
+static void test_rule_74_the_end_of_run_interrupts_its_threads(void **state)
+{
+    /* Goal: functions that nothing else would end do not hold up the end of run. */
+    (void)state;
+    run_readers(leave_readers_main, 3);
+}
 
 static void *submit_main(void *arg)
 {
@@ -425,10 +530,13 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_72_to_thread_gives_result_and_error),
     T_TEST(test_rule_72_calls_run_side_by_side),
     T_TEST(test_rule_72_the_loop_goes_on_meanwhile),
+    T_TEST(test_rule_72_a_full_lane_keeps_no_other_waiting),
     T_TEST(test_rule_73_a_cancelled_await_waits_for_its_function),
     T_TEST(test_rule_73_with_a_copy_or_abandoned_it_returns_at_once),
     T_TEST(test_rule_73_a_queued_call_is_really_cancelled),
     T_TEST(test_rule_73_a_token_tells_the_function_to_stop),
+    T_TEST(test_rule_73_interrupt_ends_a_read_that_waits),
+    T_TEST(test_rule_74_the_end_of_run_interrupts_its_threads),
     T_TEST(test_rule_74_spawn_thread_submits_at_the_call),
     T_TEST(test_rule_74_there_is_no_pool_without_a_runtime),
     T_TEST(test_rule_74_run_waits_for_its_threads),
