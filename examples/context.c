@@ -10,7 +10,7 @@ static void say(const char *text)               /* nobody has to pass the reques
     printf("[%s] %s\n", (char *)skua_var_get(&request), text);
 }
 
-static void *look_up(void *arg)                 /* in a thread of the pool */
+static void *look_up(void *arg)                 /* on a thread of a lane */
 {
     say("looks something up");
     skua_var_set(&request, "the thread's", NULL);  /* does not come back */

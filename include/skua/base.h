@@ -102,7 +102,7 @@ typedef void (*skua_conn_fn)(int fd, void *arg);
 SKUA_API void *skua_fail(int err);
 
 /* skua_fail() with a message, read back by skua_error_message(). At most 127 bytes are kept, with
- * the task or pool job that calls it; elsewhere the text is dropped. Never suspends.
+ * the task or thread call that it ends; elsewhere the text is dropped. Never suspends.
  * From: any thread. asyncio: raise X("..."). */
 SKUA_API void *skua_failf(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

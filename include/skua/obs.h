@@ -11,7 +11,7 @@ extern "C" {
 
 struct skua_stats {
     size_t size;             /* sizeof(struct skua_stats), set by the caller */
-    int workers;             /* threads that run tasks */
+    int workers;             /* threads that run tasks, without spares */
     uint64_t tasks_alive;    /* tasks that have not ended */
     uint64_t stacks_created; /* since the start; a task that never suspends needs none */
     uint64_t stacks_idle;    /* kept for the next task that suspends */

@@ -35,8 +35,8 @@ struct skua_run_opts {
 /* Starts the runtime, runs main_fn(arg) as a task, stops the runtime. Main runs in a pinned group
  * on the calling thread, and so do the tasks it spawns: one at a time, switching only where they
  * suspend, in asyncio's order. When main has ended, however it ended, every task that is left is
- * cancelled and waited for (its clean-up may still suspend), then the to_thread pool is
- * drained; errors of leftovers do not change the result.
+ * cancelled and waited for (its clean-up may still suspend), then the thread calls; errors of
+ * leftovers do not change the result.
  * Blocks the calling thread. From: any thread, but not inside a task.
  * SIGINT, when this is the main thread and the signal's handler is the default one: the first
  * cancels main, the second has its default action. SIGPIPE is ignored while a runtime exists.
