@@ -11,8 +11,9 @@ struct barrier {
     skua_lock lock;
     skua_cond cond;
     uint64_t  parties;
-    uint64_t  count; /* inside; under the lock, like the state */
-    uint64_t  state;
+    /* written under the lock */
+    RT_ATOMIC(uint64_t) count; /* inside */
+    RT_ATOMIC(uint64_t) state;
 };
 
 _Static_assert(sizeof(struct barrier) == sizeof(skua_barrier), "fits the public object");
@@ -20,6 +21,26 @@ _Static_assert(sizeof(struct barrier) == sizeof(skua_barrier), "fits the public 
 static struct barrier *of(const skua_barrier *barrier)
 {
     return (struct barrier *)(void *)(uintptr_t)barrier;
+}
+
+static uint64_t count(struct barrier *b)
+{
+    return rt_load_relaxed(&b->count); /* relaxed: under the lock, or a moment's view */
+}
+
+static void set_count(struct barrier *b, uint64_t n)
+{
+    rt_store_relaxed(&b->count, n); /* relaxed: under the lock */
+}
+
+static enum state state(struct barrier *b)
+{
+    return (enum state)rt_load_relaxed(&b->state); /* relaxed: as count */
+}
+
+static void set_state(struct barrier *b, enum state now)
+{
+    rt_store_relaxed(&b->state, now); /* relaxed: under the lock */
 }
 
 /* An initialiser cannot name the object it fills: the condition learns of its lock here. */
@@ -40,36 +61,37 @@ static void notify_all(struct barrier *b)
 
 static bool is_open(void *arg)
 {
-    const struct barrier *b = arg;
-    return b->state != DRAINING && b->state != RESETTING;
+    struct barrier *b = arg;
+    return state(b) != DRAINING && state(b) != RESETTING;
 }
 
 static bool is_released(void *arg)
 {
-    const struct barrier *b = arg;
-    return b->state != FILLING;
+    return state(arg) != FILLING;
 }
 
 static void leave(struct barrier *b)
 {
-    if (--b->count > 0)
+    set_count(b, count(b) - 1);
+    if (count(b) > 0)
         return;
-    if (b->state == RESETTING || b->state == DRAINING)
-        b->state = FILLING;
+    if (state(b) == RESETTING || state(b) == DRAINING)
+        set_state(b, FILLING);
     notify_all(b);
 }
 
 /* Until the others are there. */
 static int meet(struct barrier *b)
 {
-    uint64_t index = b->count++;
+    uint64_t index = count(b);
     int      r = 0;
+    set_count(b, index + 1);
     if (index + 1 == b->parties) {
-        b->state = DRAINING;
+        set_state(b, DRAINING);
         notify_all(b);
     } else {
         r = skua_cond_wait_for(&b->cond, is_released, b);
-        if (r == 0 && b->state != DRAINING)
+        if (r == 0 && state(b) != DRAINING)
             r = -EPIPE;
     }
     leave(b);
@@ -84,7 +106,7 @@ int skua_barrier_wait(skua_barrier *barrier)
         return r;
     r = skua_cond_wait_for(&b->cond, is_open, b);
     if (r == 0)
-        r = b->state == BROKEN ? -EPIPE : meet(b);
+        r = state(b) == BROKEN ? -EPIPE : meet(b);
     SKUA_IGNORE(skua_lock_release(&b->lock));
     return r;
 }
@@ -95,7 +117,7 @@ int skua_barrier_reset(skua_barrier *barrier)
     int             r = enter(b);
     if (r < 0)
         return r;
-    b->state = b->count > 0 ? RESETTING : FILLING;
+    set_state(b, count(b) > 0 ? RESETTING : FILLING);
     notify_all(b);
     return skua_lock_release(&b->lock);
 }
@@ -106,7 +128,23 @@ int skua_barrier_abort(skua_barrier *barrier)
     int             r = enter(b);
     if (r < 0)
         return r;
-    b->state = BROKEN;
+    set_state(b, BROKEN);
     notify_all(b);
     return skua_lock_release(&b->lock);
+}
+
+size_t skua_barrier_waiting(const skua_barrier *barrier)
+{
+    struct barrier *b = of(barrier);
+    return b && state(b) == FILLING ? (size_t)count(b) : 0;
+}
+
+size_t skua_barrier_parties(const skua_barrier *barrier)
+{
+    return barrier ? (size_t)of(barrier)->parties : 0;
+}
+
+bool skua_barrier_broken(const skua_barrier *barrier)
+{
+    return barrier && state(of(barrier)) == BROKEN;
 }
