@@ -196,7 +196,7 @@ typedef struct {
 #define SKUA_ONCE_INIT { { 0 } }
 
 /* The first caller runs fn(arg), which may suspend; others wait until it has returned 0. When it
- * returns a negative error, that caller gets it and the next one tries.
+ * returns a negative error, that caller gets it and the next one tries. fn must not call it again.
  * May suspend. From: task. Returns 0, fn's error, -ECANCELED, -EPERM, -EINVAL, -ENOMEM. */
 SKUA_API int skua_once_run(skua_once *once, int (*fn)(void *arg), void *arg) SKUA_CHECKED;
 

@@ -50,7 +50,7 @@ static int enter(struct barrier *b)
         return -EINVAL;
     int r = skua_lock_acquire(&b->lock);
     if (r == 0)
-        b->cond = b->cond.opaque[3] ? b->cond : (skua_cond)SKUA_COND_INIT(&b->lock);
+        rt_cond_bind(&b->cond, &b->lock);
     return r;
 }
 
