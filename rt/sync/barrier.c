@@ -80,13 +80,15 @@ static void leave(struct barrier *b)
     notify_all(b);
 }
 
-/* Until the others are there. */
+/* Until the others are there. The index counts those who leave: were it the place at which one
+ * came, as in asyncio, two could have the same one after a third was cancelled. The last to come is
+ * the first to leave. */
 static int meet(struct barrier *b)
 {
-    uint64_t index = count(b);
-    int      r = 0;
-    set_count(b, index + 1);
-    if (index + 1 == b->parties) {
+    int  r = 0;
+    set_count(b, count(b) + 1);
+    bool is_last = count(b) == b->parties;
+    if (is_last) {
         set_state(b, DRAINING);
         notify_all(b);
     } else {
@@ -94,6 +96,7 @@ static int meet(struct barrier *b)
         if (r == 0 && state(b) != DRAINING)
             r = -EPIPE;
     }
+    uint64_t index = b->parties - 1 - (is_last ? 0 : count(b));
     leave(b);
     return r < 0 ? r : (int)index;
 }
