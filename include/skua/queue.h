@@ -17,7 +17,8 @@ typedef struct {
     uint64_t opaque[20];
 } skua_queue;
 
-/* Orders the elements of a priority queue: negative when a goes before b. May not suspend. */
+/* Orders the elements of a priority queue: negative when a goes before b. Called with
+ * the queue locked: it may neither suspend nor use the queue. */
 typedef int (*skua_compare_fn)(const void *a, const void *b);
 
 /* maxsize: elements at most; 0: any number. First in first out; last in first out; the one that
@@ -32,7 +33,8 @@ typedef int (*skua_compare_fn)(const void *a, const void *b);
 SKUA_API int skua_queue_init_buffer(skua_queue *q, void **slots, size_t n);
 
 /* Gives the room back; the elements are the caller's affair. Nobody may wait. The queue is empty
- * and usable afterwards. Never suspends. From: any thread. */
+ * afterwards, with nothing left to be dealt with, and usable, unless it was shut down: it stays so.
+ * Never suspends. From: any thread. */
 SKUA_API void skua_queue_fini(skua_queue *q);
 
 /* Puts an element in, waiting for room if the queue is full. May suspend. From: task.

@@ -2,6 +2,7 @@
 /* floor 6: sync. The barrier: a lock and a condition, so that its order is that of asyncio's, which
  * is made of the same two. */
 #include <errno.h>
+#include <limits.h>
 
 #include "sync/lock.h"
 
@@ -46,11 +47,11 @@ static void set_state(struct barrier *b, enum state now)
 /* An initialiser cannot name the object it fills: the condition learns of its lock here. */
 static int enter(struct barrier *b)
 {
-    if (!b || b->parties == 0)
+    if (!b || b->parties == 0 || b->parties > INT_MAX)
         return -EINVAL;
     int r = skua_lock_acquire(&b->lock);
     if (r == 0)
-        b->cond = b->cond.opaque[3] ? b->cond : (skua_cond)SKUA_COND_INIT(&b->lock);
+        rt_cond_bind(&b->cond, &b->lock);
     return r;
 }
 
@@ -80,13 +81,15 @@ static void leave(struct barrier *b)
     notify_all(b);
 }
 
-/* Until the others are there. */
+/* Until the others are there. The index counts those who leave: were it the place at which one
+ * came, as in asyncio, two could have the same one after a third was cancelled. The last to come is
+ * the first to leave. */
 static int meet(struct barrier *b)
 {
-    uint64_t index = count(b);
-    int      r = 0;
-    set_count(b, index + 1);
-    if (index + 1 == b->parties) {
+    int  r = 0;
+    set_count(b, count(b) + 1);
+    bool is_last = count(b) == b->parties;
+    if (is_last) {
         set_state(b, DRAINING);
         notify_all(b);
     } else {
@@ -94,6 +97,7 @@ static int meet(struct barrier *b)
         if (r == 0 && state(b) != DRAINING)
             r = -EPIPE;
     }
+    uint64_t index = b->parties - 1 - (is_last ? 0 : count(b));
     leave(b);
     return r < 0 ? r : (int)index;
 }

@@ -17,12 +17,18 @@ static struct cond *of(skua_cond *cond)
     return (struct cond *)(void *)cond;
 }
 
+void rt_cond_bind(skua_cond *cond, skua_lock *lock)
+{
+    struct cond *c = of(cond);
+    if (!c->lock)
+        c->lock = lock;
+}
+
 static void notify(struct cond *c, size_t n)
 {
     struct rt_fifo woken = { 0 };
     rt_wq_lock(&c->q);
-    while (n-- > 0 && rt_wq_wake_first(&c->q.list, &woken)) {
-    }
+    rt_wq_wake_many(&c->q.list, n, &woken);
     rt_wq_unlock(&c->q, &woken);
 }
 
@@ -52,10 +58,12 @@ int skua_cond_wait(skua_cond *cond)
         return -EINVAL;
     if (!w || !w->cur || !skua_lock_locked(c->lock))
         return -EPERM;
-    int r = wait_for_notify(c);
-    int last = rt_lock_acquire_stubborn(c->lock);
-    if (last < 0)
-        r = last;
+    int r = rt_suspend_prepare(w); /* a stack to wait with for the lock: what is let go can be */
+    if (r < 0)                     /* taken back */
+        return r;
+    r = wait_for_notify(c);
+    if (rt_lock_acquire_stubborn(c->lock))
+        r = -ECANCELED;
     if (r < 0)
         notify(c, 1); /* it may have been notified before that: another one hears of it */
     return r;
@@ -63,7 +71,7 @@ int skua_cond_wait(skua_cond *cond)
 
 int skua_cond_wait_for(skua_cond *cond, bool (*predicate)(void *arg), void *arg)
 {
-    if (!predicate)
+    if (!cond || !predicate)
         return -EINVAL;
     int r = 0;
     while (r == 0 && !predicate(arg))

@@ -24,8 +24,7 @@ void skua_event_set(skua_event *event)
         return;
     rt_wq_lock(&e->q);
     e->set = true;
-    while (rt_wq_wake_first(&e->q.list, &woken)) {
-    }
+    rt_wq_wake_many(&e->q.list, SIZE_MAX, &woken);
     rt_wq_unlock(&e->q, &woken);
 }
 

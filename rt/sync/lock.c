@@ -123,14 +123,11 @@ bool skua_lock_locked(const skua_lock *lock)
     return locked;
 }
 
-int rt_lock_acquire_stubborn(skua_lock *lock)
+bool rt_lock_acquire_stubborn(skua_lock *lock)
 {
-    int last = 0;
-    int r;
-    while ((r = skua_lock_acquire(lock)) < 0) {
-        last = r;
-        if (r != -ECANCELED)
-            SKUA_IGNORE(rt_wait_turn(rt_self())); /* out of memory for a stack: others go first */
-    }
-    return last;
+    bool cancelled = false;
+    int  r;
+    while ((r = skua_lock_acquire(lock)) < 0)
+        cancelled = cancelled || r == -ECANCELED;
+    return cancelled;
 }

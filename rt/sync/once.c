@@ -19,8 +19,7 @@ static void end(struct once *o, int r)
     struct rt_fifo woken = { 0 };
     rt_wq_lock(&o->q);
     rt_store_release(&o->state, r == 0 ? OVER : NEW); /* pairs: ONCE -> skua_once_run */
-    while (rt_wq_wake_first(&o->q.list, &woken) && r == 0) {
-    }
+    rt_wq_wake_many(&o->q.list, r == 0 ? SIZE_MAX : 1, &woken);
     rt_wq_unlock(&o->q, &woken);
 }
 

@@ -144,12 +144,10 @@ static int run_in_task(struct op *op, double timeout)
     if (!w || !w->cur)
         return -EPERM;
     int r = try_once(op);
-    if (r != -EAGAIN) {
+    if (r != -EAGAIN || timeout <= 0) {
         rt_spend_budget(w, false);
-        return r;
+        return r == -EAGAIN ? -ETIMEDOUT : r;
     }
-    if (timeout <= 0)
-        return -ETIMEDOUT;
     r = rt_deadline(w, timeout, &op->deadline);
     return r < 0 ? r : run(op);
 }
@@ -205,18 +203,12 @@ int skua_queue_get_blocking(skua_queue *q, void **ret_item, double timeout)
 
 /* --- the end of work --- */
 
-static void wake_all(struct rt_wq_list *list, struct rt_fifo *woken)
-{
-    while (rt_wq_wake_first(list, woken)) {
-    }
-}
-
 /* Lock held. */
 static void finish(struct queue *q, uint64_t n, struct rt_fifo *woken)
 {
     q->unfinished -= n < q->unfinished ? n : q->unfinished;
     if (q->unfinished == 0)
-        wake_all(&q->joiners, woken);
+        rt_wq_wake_many(&q->joiners, SIZE_MAX, woken);
 }
 
 int skua_queue_task_done(skua_queue *queue)
@@ -270,13 +262,12 @@ int skua_queue_shutdown(skua_queue *queue, bool immediate)
     q->is_shut = true;
     if (immediate) {
         uint64_t dropped = q->ring.count;
-        while (q->ring.count > 0)
-            (void)rt_ring_get(&q->ring, (enum rt_ring_order)q->order);
+        rt_ring_clear(&q->ring);
         if (dropped > 0)
             finish(q, dropped, &woken);
     }
-    wake_all(&q->q.list, &woken);
-    wake_all(&q->putters, &woken);
+    rt_wq_wake_many(&q->q.list, SIZE_MAX, &woken);
+    rt_wq_wake_many(&q->putters, SIZE_MAX, &woken);
     rt_wq_unlock(&q->q, &woken);
     return 0;
 }
@@ -299,7 +290,7 @@ void skua_queue_fini(skua_queue *queue)
         return;
     rt_wq_lock(&q->q);
     rt_ring_free(&q->ring);
-    q->ring.count = q->ring.first = 0;
+    q->unfinished = 0;
     rt_wq_unlock(&q->q, NULL);
 }
 

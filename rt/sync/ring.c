@@ -106,11 +106,17 @@ void *rt_ring_get(struct rt_ring *r, enum rt_ring_order order)
     return item;
 }
 
+void rt_ring_clear(struct rt_ring *r)
+{
+    r->first = r->count = 0;
+}
+
 void rt_ring_free(struct rt_ring *r)
 {
+    rt_ring_clear(r);
     if (r->is_fixed)
         return;
     rt_free(r->slot);
     r->slot = NULL;
-    r->room = r->first = r->count = 0;
+    r->room = 0;
 }

@@ -22,6 +22,8 @@ struct rt_ring {
 int   rt_ring_put(struct rt_ring *r, enum rt_ring_order order, void *item);
 /* Not when it is empty. */
 void *rt_ring_get(struct rt_ring *r, enum rt_ring_order order);
+void  rt_ring_clear(struct rt_ring *r);
+/* Empty, and without room unless the slots are the user's. */
 void  rt_ring_free(struct rt_ring *r);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "sched/queues.h"
+#include "sched/runtime.h"
 
 void rt_wq_unlock(struct rt_waitq *q, struct rt_fifo *woken)
 {
@@ -101,12 +102,41 @@ static bool wake_thread(struct rt_wq_node *node)
     return true;
 }
 
+/* The task's runtime may be about to end, without waiting for the task. */
+static bool wake_abroad(uint64_t name, uint16_t runtime)
+{
+    struct rt_fifo     one = { 0 };
+    struct rt_runtime *rt = rt_runtime_visit(runtime);
+    if (!rt) { /* it never runs again, and does not count as a waiter */
+        (void)rt_ww_claim(&rt_name_task(name)->wait, rt_ww_ticket(name), ESHUTDOWN);
+        return false;
+    }
+    bool woken = rt_name_claim(name, 0, &one);
+    rt_ready_batch(&one);
+    rt_runtime_unvisit(rt);
+    return woken;
+}
+
+static bool wake_task(uint64_t name, struct rt_fifo *woken)
+{
+    struct rt_worker *w = rt_self();
+    /* relaxed: fixed as long as the name is good */
+    uint16_t runtime = rt_load_relaxed(&rt_name_task(name)->runtime);
+    return w && w->rt->id == runtime ? rt_name_claim(name, 0, woken) : wake_abroad(name, runtime);
+}
+
 bool rt_wq_wake(struct rt_wq_node *node, struct rt_fifo *woken)
 {
     if (node->woken)
         return false;
-    node->woken = node->name ? rt_name_claim(node->name, 0, woken) : wake_thread(node);
+    node->woken = node->name ? wake_task(node->name, woken) : wake_thread(node);
     return node->woken;
+}
+
+void rt_wq_wake_many(struct rt_wq_list *list, size_t n, struct rt_fifo *woken)
+{
+    for (struct rt_wq_node *node = list->head; node && n > 0; node = node->next)
+        n -= rt_wq_wake(node, woken);
 }
 
 struct rt_wq_node *rt_wq_wake_first(struct rt_wq_list *list, struct rt_fifo *woken)

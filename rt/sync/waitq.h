@@ -8,6 +8,9 @@
  * should it be cancelled before it runs, in that it gives back what it was given. So nothing that
  * is handed over is lost, and nobody touches a node after the lock is released.
  *
+ * A waker of elsewhere (a plain thread, a worker of another runtime) holds the waiter's runtime by
+ * a visit while it claims and posts; a waiter whose runtime has ended is passed over, for ever.
+ *
  * A woken waiter stays linked until it runs, and counts as a waiter until then: so who comes later
  * queues up behind it, as in asyncio.
  *
@@ -78,6 +81,8 @@ RT_MUST_USE int rt_wq_abandon(struct rt_wq_node *node);
 bool rt_wq_wake(struct rt_wq_node *node, struct rt_fifo *woken);
 /* Lock held: wakes the first that can be; NULL when there is none. */
 struct rt_wq_node *rt_wq_wake_first(struct rt_wq_list *list, struct rt_fifo *woken);
+/* Lock held: wakes the first n of those that can be. */
+void rt_wq_wake_many(struct rt_wq_list *list, size_t n, struct rt_fifo *woken);
 /* Lock held: has it been neither woken nor cancelled nor timed out? */
 bool rt_wq_is_waiting(const struct rt_wq_node *node);
 /* Lock held: somebody waits, or was woken and has not run yet. */

@@ -224,6 +224,50 @@ static void test_rule_78_takes_the_lock_back_through_any_number_of_cancels(void 
     t_check_log("free got!");
 }
 
+struct part {
+    struct room *room;
+    const char  *name;
+};
+
+static void *hear(void *arg)
+{
+    struct part *p = arg;
+    T_EXPECT_INT(skua_lock_acquire(&p->room->lock), 0);
+    int r = skua_cond_wait(&p->room->cond);
+    t_log(r == 0 ? "%s" : "%s!", p->name);
+    skua_yield();
+    t_log(")%s", p->name);
+    T_EXPECT_INT(skua_lock_release(&p->room->lock), 0);
+    return r < 0 ? skua_fail(r) : NULL;
+}
+
+static void *notify_main(void *arg)
+{
+    struct room room = { SKUA_LOCK_INIT, SKUA_COND_INIT(&room.lock), 0 };
+    struct part part[4] = { { &room, "a" }, { &room, "b" }, { &room, "c" }, { &room, "d" } };
+    skua_task  *t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = skua_spawn(hear, &part[i]);
+    skua_yield();
+    T_EXPECT_INT(skua_lock_acquire(&room.lock), 0);
+    T_EXPECT_INT(skua_cond_notify(&room.cond, 0), 0);
+    T_EXPECT_INT(skua_cond_notify(&room.cond, 2), 0);
+    skua_cancel(t[0], NULL);
+    T_EXPECT_INT(skua_cond_notify(&room.cond, 1), 0);
+    t_log("m");
+    T_EXPECT_INT(skua_lock_release(&room.lock), 0);
+    T_EXPECT_INT(skua_gather(t, 4, NULL, SKUA_RELEASE | SKUA_RETURN_ERRORS), 1);
+    return arg;
+}
+
+static void test_rule_78_notified_go_on_in_order(void **state)
+{
+    /* Goal: a hands its notify on to d; all go on one after the other, the cancelled one too. */
+    (void)state;
+    t_run(notify_main, NULL);
+    t_check_log("m a! )a b )b c )c d )d");
+}
+
 /* ---- threads ---- */
 
 struct shared {
@@ -285,6 +329,32 @@ static void test_tasks_and_threads_exclude_each_other(void **state)
     t_run(crowd_main, NULL, .real_time = true);
 }
 
+static void *second_runtime(void *arg)
+{
+    T_EXPECT_INT(skua_run(count_in_task, arg, .workers = 1), 0);
+    return NULL;
+}
+
+static void *runtimes_main(void *arg)
+{
+    struct shared s = { .lock = SKUA_LOCK_INIT };
+    pthread_t     other;
+    T_EXPECT_INT(pthread_create(&other, NULL, second_runtime, &s), 0);
+    skua_task *t[2] = { skua_spawn(count_in_task, &s), skua_go(count_in_task, &s) };
+    T_EXPECT_INT(skua_gather(t, 2, NULL, SKUA_RELEASE), 0);
+    pthread_join(other, NULL);
+    T_EXPECT_INT(s.count, (long)ROUNDS * 3);
+    return arg;
+}
+
+static void test_rule_82_runtimes_share_a_lock(void **state)
+{
+    /* Goal: nothing binds to a loop; who wakes a waiter of another runtime posts it there. */
+    (void)state;
+    t_run(runtimes_main, NULL, .real_time = true);
+    t_check();
+}
+
 /* ---- bad input ---- */
 
 static void *bad_main(void *arg)
@@ -329,7 +399,9 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_77_set_wakes_all_even_if_cleared),
     T_TEST(test_rule_78_a_notify_is_not_lost_to_a_cancelled_waiter),
     T_TEST(test_rule_78_takes_the_lock_back_through_any_number_of_cancels),
+    T_TEST(test_rule_78_notified_go_on_in_order),
     T_TEST(test_tasks_and_threads_exclude_each_other),
+    T_TEST(test_rule_82_runtimes_share_a_lock),
     T_TEST(test_bad_input_of_locks),
 };
 T_MAIN(tests, NULL)

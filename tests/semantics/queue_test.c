@@ -136,6 +136,36 @@ static void test_rule_81_put_cancelled_race(void **state)
     t_check_log("p1! p2");
 }
 
+static void *mixed_main(void *arg)
+{
+    skua_queue  q = SKUA_QUEUE_INIT(1);
+    struct hand p[5] = { { &q, "p", 0 }, { &q, "p", 1 }, { &q, "p", 2 }, { &q, "p", 3 },
+                         { &q, "p", 9 } };
+    struct hand g[3] = { { &q, "x", 0 }, { &q, "y", 0 }, { &q, "z", 0 } };
+    skua_task  *t[8];
+    void       *item = NULL;
+    for (int i = 0; i < 7; i++)
+        t[i] = skua_spawn(i < 4 ? put_one : get_one, i < 4 ? &p[i] : &g[i - 4]);
+    t_yield_times(2);
+    skua_cancel(t[2], NULL);
+    T_EXPECT_INT(skua_sleep(1), 0);
+    t[7] = skua_spawn(put_one, &p[4]);
+    skua_yield();
+    T_EXPECT_INT(skua_queue_get_nowait(&q, &item), 0);
+    t_log("n%d", T_NUM(item));
+    T_EXPECT_INT(skua_gather(t, 8, NULL, SKUA_RELEASE | SKUA_RETURN_ERRORS), 1);
+    T_EXPECT_INT(skua_queue_size(&q), 0);
+    skua_queue_fini(&q);
+    return arg;
+}
+
+static void test_rule_81_putters_and_getters_as_in_cpython(void **state)
+{
+    (void)state;
+    t_run(mixed_main, NULL);
+    t_check_log("p0 x0 p1 y1 p2! p3 z3 p9 n9");
+}
+
 static int by_number(const void *a, const void *b)
 {
     return T_NUM(a) - T_NUM(b);
@@ -232,6 +262,36 @@ static void test_rule_81_shutdown_wakes_everybody(void **state)
     (void)state;
     t_run(shutdown_main, NULL);
     t_check_log("joined p1. g.");
+}
+
+static void *drain_main(void *arg)
+{
+    skua_queue  q = SKUA_QUEUE_INIT(0);
+    struct hand g = { &q, "g", 0 };
+    for (int i = 0; i < 2; i++)
+        T_EXPECT_INT(skua_queue_put_nowait(&q, T_PTR(i)), 0);
+    T_EXPECT_INT(skua_queue_shutdown(&q, false), 0);
+    T_EXPECT_INT(skua_queue_put_nowait(&q, NULL), -EPIPE);
+    for (int i = 0; i < 3; i++)
+        SKUA_IGNORE(skua_join(skua_spawn(get_one, &g), NULL));
+    skua_task *t = skua_spawn(joiner, &q);
+    T_EXPECT_INT(skua_queue_shutdown(&q, true), 0); /* what was taken is still to be dealt with */
+    t_yield_times(3);
+    T_EXPECT(!skua_done(t));
+    T_EXPECT_INT(skua_queue_task_done(&q), 0);
+    T_EXPECT_INT(skua_queue_task_done(&q), 0);
+    T_EXPECT_INT(skua_queue_task_done(&q), -EINVAL);
+    T_EXPECT_INT(skua_join(t, NULL), -EINVAL); /* skua_fail(0) */
+    skua_queue_fini(&q);
+    T_EXPECT_INT(skua_queue_put_nowait(&q, NULL), -EPIPE); /* it stays shut */
+    return arg;
+}
+
+static void test_rule_81_shutdown_lets_getters_drain(void **state)
+{
+    (void)state;
+    t_run(drain_main, NULL);
+    t_check_log("g0 g1 g. joined");
 }
 
 static void *timeout_main(void *arg)
@@ -354,6 +414,8 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_81_putters_in_order),
     T_TEST(test_rule_81_get_cancelled_race),
     T_TEST(test_rule_81_put_cancelled_race),
+    T_TEST(test_rule_81_putters_and_getters_as_in_cpython),
+    T_TEST(test_rule_81_shutdown_lets_getters_drain),
     T_TEST(test_rule_81_lifo_and_priority),
     T_TEST(test_rule_81_join_waits_for_the_work),
     T_TEST(test_rule_81_shutdown_wakes_everybody),
