@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 6: sync. The lock. Released, it is handed to the first waiter: it never is free in between,
- * so nobody who comes later can take it. */
+/* floor 6: sync. The lock. Released, it is handed to the first waiter; who comes later cannot take
+ * it as long as anybody waits. */
 #include "sync/lock.h"
 
 #include <errno.h>
@@ -27,11 +27,21 @@ static bool take(struct lock *l)
     return true;
 }
 
-static void hand_on(struct lock *l)
+/* Lock of the queue held. As in asyncio, a first waiter that was cancelled and has not run since
+ * stands in the way of the others until it does, and wakes the next one then. */
+static void hand_on(struct lock *l, struct rt_fifo *woken)
+{
+    struct rt_wq_node *first = l->q.list.head;
+    l->taken = l->handed = first && rt_wq_wake(first, woken);
+}
+
+/* The caller, who waited, does not take the lock: on with it, if it was handed over or is free. */
+static void step_aside(struct lock *l, bool was_handed)
 {
     struct rt_fifo woken = { 0 };
     rt_wq_lock(&l->q);
-    l->taken = l->handed = rt_wq_wake_first(&l->q.list, &woken) != NULL;
+    if (was_handed || !l->taken)
+        hand_on(l, &woken);
     rt_wq_unlock(&l->q, &woken);
 }
 
@@ -50,7 +60,7 @@ static int wait_for_it(struct lock *l, struct rt_wq_node *node)
         rt_wq_unlock(&l->q, NULL);
         int r = rt_wq_abandon(node);
         if (r < 0)
-            hand_on(l);
+            step_aside(l, true);
         return r;
     }
     rt_wq_link(&l->q.list, node);
@@ -58,8 +68,8 @@ static int wait_for_it(struct lock *l, struct rt_wq_node *node)
     int r = rt_wq_park(&l->q, node, RT_NEVER);
     if (r == 0)
         note_arrival(l);
-    else if (node->woken)
-        hand_on(l);
+    else
+        step_aside(l, node->woken);
     return r;
 }
 
@@ -107,7 +117,7 @@ int skua_lock_release(skua_lock *lock)
     rt_wq_lock(&l->q);
     bool held = l->taken && !l->handed;
     if (held)
-        l->taken = l->handed = rt_wq_wake_first(&l->q.list, &woken) != NULL;
+        hand_on(l, &woken);
     rt_wq_unlock(&l->q, &woken);
     return held ? 0 : -EPERM;
 }

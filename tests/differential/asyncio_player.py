@@ -81,21 +81,31 @@ class InOrder(dict):
 
 
 class TaskGroup(asyncio.TaskGroup):
-    """As of Python 3.13: the request that stops the parent is always taken back in the end."""
-
-    early = False
+    """As of Python 3.13: the request that stops the parent is always taken back in the end, and a
+    cancel from outside that an error of the group hides is delivered once more."""
 
     def __init__(self):
         super().__init__()
         self._tasks = InOrder()
 
     async def __aexit__(self, *args):
-        self.early = self._parent_cancel_requested
+        early = self._parent_cancel_requested
         try:
             return await super().__aexit__(*args)
-        finally:
-            if sys.version_info < (3, 13) and self._parent_cancel_requested and not self.early:
-                self._parent_task.uncancel()
+        except BaseExceptionGroup:
+            self.catch_up(early)
+            parent = self._parent_task
+            if sys.version_info < (3, 13) and parent.cancelling():
+                parent.uncancel()
+                parent.cancel()
+            raise
+        except BaseException:
+            self.catch_up(early)
+            raise
+
+    def catch_up(self, early):
+        if sys.version_info < (3, 13) and self._parent_cancel_requested and not early:
+            self._parent_task.uncancel()
 
 
 class Condition(asyncio.Condition):

@@ -118,6 +118,32 @@ static void test_rule_76_a_cancelled_head_is_passed_over(void **state)
     t_check_log("a! b( )b");
 }
 
+static void *in_the_way_main(void *arg)
+{
+    skua_lock      lock = SKUA_LOCK_INIT;
+    struct visitor v[2] = { { &lock, "a", 0 }, { &lock, "b", 0 } };
+    skua_task     *t[2];
+    T_EXPECT_INT(skua_lock_acquire(&lock), 0);
+    for (int i = 0; i < 2; i++)
+        t[i] = skua_spawn(visit, &v[i]);
+    skua_yield();
+    skua_cancel(t[0], NULL);
+    T_EXPECT_INT(skua_lock_release(&lock), 0);
+    T_EXPECT_INT(skua_lock_try_acquire(&lock), -EBUSY); /* free, but b waits */
+    skua_yield();
+    t_log("m"); /* a has run, and has woken b */
+    T_EXPECT_INT(skua_gather(t, 2, NULL, SKUA_RELEASE | SKUA_RETURN_ERRORS), 1);
+    return arg;
+}
+
+static void test_rule_76_a_cancelled_head_wakes_the_next_when_it_runs(void **state)
+{
+    /* Goal: asyncio's order: the release looks at the first waiter only. */
+    (void)state;
+    t_run(in_the_way_main, NULL);
+    t_check_log("a! m b( )b");
+}
+
 /* ---- rule 77 ---- */
 
 static void *await_event(void *event)
@@ -396,6 +422,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_76_nobody_barges),
     T_TEST(test_rule_76_woken_then_cancelled_passes_it_on),
     T_TEST(test_rule_76_a_cancelled_head_is_passed_over),
+    T_TEST(test_rule_76_a_cancelled_head_wakes_the_next_when_it_runs),
     T_TEST(test_rule_77_set_wakes_all_even_if_cleared),
     T_TEST(test_rule_78_a_notify_is_not_lost_to_a_cancelled_waiter),
     T_TEST(test_rule_78_takes_the_lock_back_through_any_number_of_cancels),
