@@ -108,7 +108,7 @@ static void get_stats(struct http_conn *c, const char *rest, size_t n)
         return;
     }
     fputs("{\"workers\":[", f);
-    for (int i = 0; i < all.workers; i++) {
+    for (int i = 0; i < all.workers + all.spares; i++) {
         struct skua_worker_stats w = { .size = sizeof(w) };
         if (skua_worker_stats_get(i, &w) < 0)
             break;
@@ -211,7 +211,7 @@ static void print_stats(void)
     struct skua_stats all = { .size = sizeof(all) };
     if (skua_stats_get(&all) < 0)
         return;
-    for (int i = 0; i < all.workers; i++) {
+    for (int i = 0; i < all.workers + all.spares; i++) {
         struct skua_worker_stats w = { .size = sizeof(w) };
         if (skua_worker_stats_get(i, &w) == 0)
             printf("worker %d: tasks %" PRIu64 " steals %" PRIu64 " polls %" PRIu64

@@ -12,6 +12,7 @@ extern "C" {
 struct skua_stats {
     size_t size;             /* sizeof(struct skua_stats), set by the caller */
     int workers;             /* threads that run tasks, without spares */
+    int spares;              /* further ones, there at the moment or not, that stood in for them */
     uint64_t tasks_alive;    /* tasks that have not ended */
     uint64_t stacks_created; /* since the start; a task that never suspends needs none */
     uint64_t stacks_idle;    /* kept for the next task that suspends */
@@ -57,7 +58,8 @@ struct skua_lane_stats {
  * the runtime runs. Never suspends. From: runtime. Returns 0, -EINVAL, -EPERM. */
 SKUA_API int skua_stats_get(struct skua_stats *ret_stats);
 
-/* The same for one worker, 0 .. workers - 1. Never suspends. From: runtime. Returns 0, -EINVAL
+/* The same for one worker, 0 .. workers - 1, or one spare, workers .. workers + spares - 1; what a
+ * task did on a spare is counted there. Never suspends. From: runtime. Returns 0, -EINVAL
  * (also for a worker that does not exist), -EPERM. */
 SKUA_API int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats);
 

@@ -71,10 +71,11 @@ SKUA_API void skua_taskgroup_cancel(skua_taskgroup *tg);
  * request that the group itself made to stop the body is taken back.
  * May suspend. From: the parent.
  * Returns the first error, by completion: of the children, then of the body; if another cancel
- * reached the parent meanwhile, that is delivered at the parent's next wait. -ECANCELED if the body
- * or the join was cancelled by somebody else than the group, and nothing failed. Else `err` if it
- * is 0 or positive, and 0 after skua_taskgroup_cancel(). -EINVAL: not an open group. -EPERM: not
- * its parent. -ENOMEM: there was no stack to wait with; the group is still open, call again.
+ * reached the parent meanwhile, or had yet to be delivered at _init, that is delivered at the
+ * parent's next wait. -ECANCELED if the body or the join was cancelled by somebody else than the
+ * group, and nothing failed. Else `err` if it is 0 or positive, and 0 after
+ * skua_taskgroup_cancel(). -EINVAL: not an open group. -EPERM: not its parent. -ENOMEM: there was
+ * no stack to wait with; the group is still open, call again.
  * asyncio: TaskGroup.__aexit__, whose ExceptionGroup is skua_taskgroup_errors(). */
 SKUA_API int skua_taskgroup_join(skua_taskgroup *tg, int err) SKUA_CHECKED;
 

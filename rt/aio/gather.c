@@ -20,16 +20,15 @@ static void mark_retrieved(struct skua_task *const *tasks, size_t n)
  * already. */
 static struct skua_task *failed_already(struct skua_task *const *tasks, size_t n, size_t *ret_done)
 {
+    struct skua_task *bad = NULL;
     *ret_done = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t word = rt_st_load(&tasks[i]->state);
-        if (!(word & RT_ST_DONE))
-            continue;
-        ++*ret_done;
-        if (word & (RT_ST_FAILED | RT_ST_CANCELLED))
-            return tasks[i];
+        *ret_done += (word & RT_ST_DONE) != 0;
+        if (!bad && (word & RT_ST_DONE) && (word & (RT_ST_FAILED | RT_ST_CANCELLED)))
+            bad = tasks[i];
     }
-    return NULL;
+    return bad;
 }
 
 static int write_results(struct skua_task *const *tasks, size_t n, void **results)

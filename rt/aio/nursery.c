@@ -19,7 +19,8 @@ void rt_tg_init(struct rt_tg *g, struct skua_task *parent)
     rt_list_init(&g->ended);
     g->pending = g->name = 0;
     g->entered_with = rt_load_relaxed(&parent->cancels); /* relaxed: a count */
-    g->is_late = rt_ww_cancel_pending(&parent->wait);
+    if (g->entered_with > 0 && rt_ww_cancel_pending(&parent->wait))
+        g->entered_with--; /* it is felt in here, if at all */
     g->is_joining = g->is_aborting = g->has_asked = false;
 }
 
@@ -321,7 +322,7 @@ static void set_joining(struct rt_tg *g, bool joins, bool aborts)
 }
 
 /* Takes the group's own request back. Returns whether others are left that came since the
- * beginning. */
+ * beginning, or were still to be felt then. */
 static bool settle_cancels(struct rt_tg *g)
 {
     struct skua_task *me = g->parent;
@@ -329,7 +330,7 @@ static bool settle_cancels(struct rt_tg *g)
     uint32_t left = g->has_asked ? (uint32_t)skua_uncancel(me) : rt_load_relaxed(&me->cancels);
     if (left > g->entered_with)
         return true;
-    if (g->has_asked && !g->is_late) /* a request that was not delivered is forgotten as well */
+    if (g->has_asked) /* a request that was not delivered is forgotten as well */
         (void)rt_ww_drop_cancel(&me->wait);
     return false;
 }

@@ -43,8 +43,7 @@ struct rt_tg {
     struct rt_list    ended;   /* those whose handle or error is kept, in that order    */
     uint64_t          pending; /* children and calls that may still touch the group     */
     uint64_t          name;    /* of the wait in join; 0 = none                         */
-    uint32_t          entered_with;  /* cancel requests on the parent at the beginning  */
-    bool              is_late;       /* one of them was still pending then              */
+    uint32_t          entered_with;  /* cancel requests that the parent had felt before */
     bool              is_joining;
     bool              is_aborting;   /* no more children                                */
     bool              has_asked;     /* a cancel request of the group is on the parent  */

@@ -12,6 +12,7 @@
 
 struct skua_runner {
     struct skua_run_opts opts;   /* fixed */
+    char                *lanes;  /* its text, copied */
     RT_ATOMIC(uint32_t)  closed;
     RT_ATOMIC(uint32_t)  owner;  /* id of the thread; 0: nobody has run it yet */
     struct rt_runtime   *rt;      /* NULL: not made yet; the owner */
@@ -24,8 +25,14 @@ skua_runner *skua_runner_new_with(const struct skua_run_opts *opts)
     if (rt_run_opts_check(opts ? opts : &none) < 0)
         return NULL;
     struct skua_runner *r = rt_calloc(1, sizeof *r);
-    if (r)
-        r->opts = opts ? *opts : none;
+    if (!r)
+        return NULL;
+    r->opts = opts ? *opts : none;
+    if (r->opts.lanes && !(r->lanes = rt_strdup(r->opts.lanes))) {
+        rt_free(r);
+        return NULL;
+    }
+    r->opts.lanes = r->lanes;
     return r;
 }
 
@@ -87,6 +94,7 @@ int skua_runner_close(skua_runner *r)
         rt_runtime_free(r->rt);
     }
     skua_context_release(r->context);
+    rt_free(r->lanes);
     rt_bury(&grave, r);
     return err;
 }

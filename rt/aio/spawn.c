@@ -14,12 +14,11 @@ static int check(skua_fn fn, const void *arg, const struct skua_spawn_opts *opts
 static skua_task *spawn_into(skua_group *g, skua_fn fn, void *arg,
                              const struct skua_spawn_opts *opts)
 {
-    int               err = -ESHUTDOWN;
-    struct rt_worker *w = rt_self();
-    bool              inside = w && w->rt == g->worker->rt;
+    int  err = -ESHUTDOWN;
+    bool inside = rt_group_is_ours(g);
     if (!inside && !rt_group_visit(g))
         return rt_spawn_refuse(opts, err);
-    skua_task *t = rt_spawn(w, g->worker->rt, g, fn, arg, opts, &err);
+    skua_task *t = rt_spawn(rt_self(), g->worker->rt, g, fn, arg, opts, &err);
     if (!inside)
         rt_group_leave(g);
     return t ? t : rt_spawn_refuse(opts, err);

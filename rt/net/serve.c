@@ -348,7 +348,7 @@ static int check(int fd, const struct skua_serve_opts *opts, struct rt_io *io)
         r = rt_sys_fcntl_getfl(fd);
         r = r < 0 ? r : -EINVAL; /* somebody else's, unless it is nobody's */
     }
-    if (opts && opts->group && opts->group->worker->rt != rt_self()->rt)
+    if (opts && opts->group && !rt_group_is_ours(opts->group))
         r = -EINVAL;
     return r < 0 ? (int)rt_io_end(io, r) : 0;
 }

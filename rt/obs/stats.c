@@ -47,6 +47,7 @@ int skua_stats_get(struct skua_stats *ret_stats)
     *ret_stats = (struct skua_stats){
         .size = sizeof *ret_stats,
         .workers = (int)w->rt->n,
+        .spares = (int)(rt_crew(w->rt) - w->rt->n),
         .tasks_alive = rt_runtime_alive(w->rt),
         .stacks_created = rt_stacks_created(),
         .stacks_idle = rt_stacks_idle(),
@@ -65,7 +66,7 @@ int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats)
         return -EINVAL;
     if (!w)
         return -EPERM;
-    if (worker < 0 || worker >= (int)w->rt->n)
+    if (worker < 0 || worker >= (int)rt_crew(w->rt))
         return -EINVAL;
     struct rt_worker *of = w->rt->workers[worker];
     *ret_stats = (struct skua_worker_stats){

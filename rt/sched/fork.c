@@ -180,9 +180,9 @@ struct skua_task *rt_fork_steal(struct rt_worker *w, struct rt_worker *victim)
 static void lend_stack(struct rt_worker *w)
 {
     struct skua_task *t = (struct skua_task *)rt_deque_take(&w->deque);
-    bool              straight;
+    struct rt_inline  frame;
     if (t && !t->stack && rt_task_kind(t) == w->stack->size_class)
-        (void)rt_run_inline(w, t, &straight);
+        (void)rt_run_inline(w, t, &frame);
     else if (t)
         rt_ready_child(w, t);
     SKUA_IGNORE(rt_sys_sched_yield());

@@ -20,7 +20,7 @@ static void run_reap(struct rt_step *step)
 
 void rt_group_init(struct skua_group *g, struct rt_worker *home)
 {
-    *g = (struct skua_group){ .worker = home };
+    *g = (struct skua_group){ .worker = home, .runtime = home->rt->id };
     g->reap.run = run_reap;
     g->reap.home = &home->free_group;
     rt_init(&g->refs, 1);
@@ -100,7 +100,7 @@ static void unref_from_afar(struct skua_group *g)
 
 void rt_group_unref(struct skua_group *g)
 {
-    if (g->worker == rt_self())
+    if (rt_group_is_ours(g) && g->worker == rt_self())
         unref_at_home(g);
     else
         unref_from_afar(g);

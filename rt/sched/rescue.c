@@ -148,12 +148,20 @@ static void wake_guard(struct rt_runtime *rt)
         rt_ring(rt->workers[index]);
 }
 
-static bool has_mail(struct rt_runtime *rt)
+/* What came after the guard has looked, and rings nobody: mail, and a timer that a child left there
+ * which the held task called. Those of pinned tasks stay, and are not told from others; but where
+ * no thread runs the loop nothing comes. */
+static bool has_late(struct rt_runtime *rt)
 {
+    uint64_t now = rt_time_now(&rt->time);
     unsigned crew = rt_crew(rt);
-    for (unsigned i = 0; i < crew; i++)
-        if (rt_rescue_is_held(&rt->rescue, i) && rt_inbox_has(&rt->workers[i]->inbox))
+    for (unsigned i = 0; i < crew; i++) {
+        struct rt_worker *w = rt->workers[i];
+        /* relaxed: a hint */
+        bool is_due = rt_load_relaxed(&w->tid) && rt_timers_next(&w->timers) <= now;
+        if (rt_rescue_is_held(&rt->rescue, i) && (is_due || rt_inbox_has(&w->inbox)))
             return true;
+    }
     return false;
 }
 
@@ -183,7 +191,7 @@ bool rt_rescue_tick(struct rt_runtime *rt, const struct rt_roll_call *seen)
         return false;
     /* a sleeper takes over the guard, or sees one more, or takes what lies where nobody was rung */
     if (seen->held > 0 && seen->free > 0 &&
-        (seen->has_news || !rt_load_sc(&r->guard) || has_mail(rt)))
+        (seen->has_news || !rt_load_sc(&r->guard) || has_late(rt)))
         wake_guard(rt);
     r->still = seen->held > 0 && seen->free == 0 ? r->still + 1 : 0;
     if (r->still == 0)

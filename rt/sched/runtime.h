@@ -111,6 +111,15 @@ uint64_t rt_runtime_alive(struct rt_runtime *rt);
 bool rt_group_visit(struct skua_group *g);
 void rt_group_leave(struct skua_group *g);
 
+/* Is it a group of the runtime whose worker calls, so that it stays without a visit? One that has
+ * outlived its runtime may have a worker whose memory is another one's by now. */
+static inline bool rt_group_is_ours(struct skua_group *g)
+{
+    struct rt_worker *w = rt_self();
+    /* relaxed: a runtime is closed before another one gets its number */
+    return w && g->runtime == w->rt->id && !rt_load_relaxed(&g->closed);
+}
+
 /* During shutdown: a task ended or was spawned; worker 0 looks whether it is done. */
 void rt_runtime_note_change(struct rt_runtime *rt);
 

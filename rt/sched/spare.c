@@ -6,8 +6,9 @@
  * it runs no task, what ties it to the world is its timers, which it waits for, and the descriptors
  * in its epoll, which it hands to a regular worker. Its object stays until the runtime ends.
  *
- *   duty    NONE -> ON by the watch, before the thread is made;  ON -> ENDED by the thread, last;
- *           ENDED -> NONE by the watch, which joins
+ *   duty    NONE -> ON by the watch, before the thread is made;  ON -> NAP -> ON by the thread,
+ *           while it rests;  ON -> ENDED by the thread, last;  ENDED -> NONE by the watch, which
+ *           joins
  *   order   (rt_order) told to rest and called back by the watch; LEFT by the spare, after which it
  *           cannot be called back
  */
@@ -77,6 +78,15 @@ static bool call_back(struct rt_runtime *rt)
     return false;
 }
 
+/* Nor would the next one. Whoever was the last to fall asleep may have waited for it before moving
+ * virtual time, and looks again. */
+static void has_not_come(struct rt_runtime *rt, struct rt_worker *w)
+{
+    (void)rt_xchg_sc(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
+    rt->rescue.pause = PAUSE_TICKS;
+    rt_notify(rt);
+}
+
 void rt_spare_start(struct rt_runtime *rt)
 {
     char              name[24];
@@ -89,8 +99,7 @@ void rt_spare_start(struct rt_runtime *rt)
     int r = rt_sys_thread_create(&w->thread, spare_main, w, name);
     if (r < 0) {
         rt_warn("no spare worker: %s", strerror(-r));
-        rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
-        rt->rescue.pause = PAUSE_TICKS;
+        has_not_come(rt, w);
         return;
     }
     rt->watch.threads++;
@@ -119,13 +128,17 @@ bool rt_spare_reap(struct rt_runtime *rt)
     for (unsigned i = rt->n; i < crew; i++) {
         struct rt_worker *w = rt->workers[i];
         uint32_t          duty = rt_load_acquire(&w->duty); /* pairs: DUTY <- spare_main */
-        at_work |= duty == RT_DUTY_ON && !rt_load_relaxed(&w->leave_asked); /* relaxed: own write */
+        uint32_t          order = rt_load_relaxed(&w->leave_asked); /* relaxed: own write */
+        at_work |= (duty == RT_DUTY_ON || duty == RT_DUTY_NAP) && order == 0;
         if (duty != RT_DUTY_ENDED)
             continue;
         SKUA_IGNORE(rt_sys_thread_join(w->thread));
         rt_rescue_unmark(rt, i);
         rt->watch.threads--;
-        rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
+        if (order == 0) /* nobody asked it to end: it cannot run */
+            has_not_come(rt, w);
+        else
+            rt_store_release(&w->duty, RT_DUTY_NONE); /* pairs: DUTY -> rt_on_duty */
     }
     return at_work;
 }
@@ -156,9 +169,11 @@ void rt_spare_nap(struct rt_worker *w)
         return;
     }
     int64_t timeout = next == RT_NEVER ? -1 : rt_ns_until(next, rt_timers_read_clock(&w->timers));
+    rt_store_release(&w->duty, RT_DUTY_NAP); /* pairs: DUTY -> rt_on_duty */
     rt_watch_note_park(rt);
     SKUA_IGNORE(rt_poll(&w->poller, timeout, &batch)); /* an error looks like a wake */
     rt_watch_note_unpark(rt);
+    rt_store_release(&w->duty, RT_DUTY_ON); /* pairs: DUTY -> rt_on_duty */
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
     rt_dispatch(w, &batch);
     rt_give_away(w);

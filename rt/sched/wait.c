@@ -37,6 +37,13 @@ int rt_wait_turn(struct rt_worker *w)
     return RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) ? rt_delivered(t) : 0;
 }
 
+int rt_wait_queued(struct rt_worker *w)
+{
+    struct skua_task *t = w->cur;
+    rt_suspend(w, RT_AFTER_NOTHING);
+    return RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) ? rt_delivered(t) : 0;
+}
+
 void rt_spend_budget(struct rt_worker *w, bool is_io)
 {
     if (RT_LIKELY(--w->budget > 0))

@@ -44,6 +44,9 @@ RT_MUST_USE int rt_wait_until(uint64_t deadline);
 /* One trip through the ready queue, as sleep(0). 0 or -ECANCELED. */
 RT_MUST_USE int rt_wait_turn(struct rt_worker *w);
 
+/* The same for a pinned task that has a place in the queue already. */
+RT_MUST_USE int rt_wait_queued(struct rt_worker *w);
+
 /* The deadline of a timeout that a user gave: 0 and *ret_deadline, or -EINVAL. */
 RT_MUST_USE int rt_deadline(struct rt_worker *w, double timeout, uint64_t *ret_deadline);
 

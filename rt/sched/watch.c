@@ -72,8 +72,9 @@ static void doze(struct rt_watch *watch)
 {
     int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
-    if (rt_load_sc(&watch->parked) == watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
-        SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
+    if (rt_load_sc(&watch->parked) != watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
+        timeout_ms = RT_WATCH_TICK_MS; /* one is up already, or about to sleep */
+    SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     (void)rt_xchg_sc(&watch->asleep, 0);
 }
 
@@ -85,9 +86,8 @@ static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
     bool     all_idle = true;
     for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *w = rt->workers[i];
-        if (!rt_on_duty(w) || rt_load_relaxed(&w->leave_asked) == RT_ORDER_REST) /* relaxed: own */
-            continue;
-        bool parked = is_parked(rt, i);
+        bool              on_duty = rt_on_duty(w);
+        bool              parked = !on_duty || is_parked(rt, i);
         all_idle &= parked;
         if (!parked && look_at(rt, w, &seen[i], now)) {
             roll->held++;
@@ -97,6 +97,9 @@ static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
         if (parked) /* what it does next begins now */
             seen[i] = (struct seen){ .steps = RT_STAT_GET(&w->steps), .since = now };
         rt_rescue_unmark(rt, i);
+        /* relaxed: own write. A resting spare may still run a task, but takes no other. */
+        if (!on_duty || rt_load_relaxed(&w->leave_asked) == RT_ORDER_REST)
+            continue;
         roll->free++;
         roll->regular += i < rt->n;
     }

@@ -107,6 +107,20 @@ static bool may_skip(struct skua_task *t)
     return false;
 }
 
+/* The end of an inline child queues its pinned parent, which began to wait for it first, before any
+ * other waiter; but where nobody can tell, it does not at all. */
+static void queue_parent(struct rt_worker *w, struct rt_inline *frame)
+{
+    struct skua_group *g = frame->parent->group;
+    bool has_waiters = rt_st_load(&frame->child->state) & RT_ST_WAITERS;
+    if (RT_LIKELY(!frame->marked && !has_waiters && rt_group_has_only(w, g, 0)))
+        return;
+    if (rt_suspend_prepare(w) < 0)
+        return; /* it tries to take its turn later */
+    rt_group_enqueue(g, rt_item(&frame->parent->run, RT_TAG_TASK));
+    frame->queued = true;
+}
+
 /* Calls the body of a fresh task on the stack that executes, and finishes the task. Returns the
  * worker that executes by then; who is current there is the caller's to say. */
 static struct rt_worker *run_body(struct rt_worker *w, struct skua_task *t)
@@ -125,6 +139,9 @@ static struct rt_worker *run_body(struct rt_worker *w, struct skua_task *t)
     w = rt_self();
     RT_ASSERT(w->cur == t);
     RT_ASSERT(rt_locks_held() == 0);
+    struct rt_inline *frame = w->stack->inl;
+    if (t->group && frame && frame->child == t)
+        queue_parent(w, frame);
     rt_finish(w, t, result);
     return w;
 }
@@ -266,19 +283,19 @@ void rt_switch_eager(struct rt_worker *w, struct skua_task *child)
     switch_to(w, to);
 }
 
-struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight)
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child,
+                                struct rt_inline *frame)
 {
     struct skua_task *parent = w->cur;
     struct rt_stack  *stack = w->stack;
-    struct rt_inline  frame = { .up = stack->inl, .parent = parent, .child = child };
     uint32_t          budget = w->budget;
     uint32_t          pushed = w->pushed;
-    stack->inl = &frame;
+    *frame = (struct rt_inline){ .up = stack->inl, .parent = parent, .child = child };
+    stack->inl = frame;
     w = run_body(w, child);
-    stack->inl = frame.up;
-    set_current(w, parent, budget, frame.marked ? 0 : pushed);
-    *ret_straight = !frame.marked;
-    if (RT_LIKELY(!frame.marked))
+    stack->inl = frame->up;
+    set_current(w, parent, budget, frame->marked ? 0 : pushed);
+    if (RT_LIKELY(!frame->marked))
         return w;
     struct rt_backoff b = RT_BACKOFF_INIT;
     while (!rt_ww_inline_leave(&parent->wait)) {

@@ -49,8 +49,9 @@ enum rt_order {
     RT_ORDER_LEFT = 3,  /* the spare has made up its mind                  */
 };
 
-/* Does a thread run it? Regular workers are always on duty. */
-enum rt_duty { RT_DUTY_NONE, RT_DUTY_ON, RT_DUTY_ENDED };
+/* Does a thread run it? Regular workers are always on duty. NAP: a spare that was told to rest and
+ * runs no task. */
+enum rt_duty { RT_DUTY_NONE, RT_DUTY_ON, RT_DUTY_NAP, RT_DUTY_ENDED };
 
 /* A pinned group, which is a loop: its tasks run one at a time, in order, on one worker. */
 struct skua_group {
@@ -68,6 +69,7 @@ struct skua_group {
     RT_ATOMIC(uint32_t) stop;     /* skua_loop_stop was called                                  */
     bool               running;   /* a loop that is being run                                   */
     bool               dying;     /* in the worker's list of dead groups                        */
+    uint16_t           runtime;   /* its id; fixed, still right when the worker has been freed   */
     RT_ATOMIC(uint32_t) closed;   /* the runtime has ended; only loops are kept so long         */
     RT_ATOMIC(uint32_t) callers;  /* plain threads inside a call on it                          */
     struct rt_step     reap;      /* the last handle was released elsewhere                     */
@@ -194,14 +196,16 @@ struct rt_inline {
     struct skua_task *parent;
     struct skua_task *child;
     bool              marked; /* the child suspended: the parent's wait word says INLINE */
+    bool              queued; /* the child ended, and the pinned parent has a place in the queue */
 };
 
 /* Runs a fresh task at once, on a stack of its own; returns when it suspended or ended. After
  * prepare. */
 void rt_switch_eager(struct rt_worker *w, struct skua_task *child);
 
-/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *ret_straight: it
- * never suspended. Returns the worker that executes afterwards. */
-struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child, bool *ret_straight);
+/* Runs a fresh task as a plain call. The caller has taken it out of its queue. *frame is filled in
+ * and says afterwards how it went. Returns the worker that executes by then. */
+struct rt_worker *rt_run_inline(struct rt_worker *w, struct skua_task *child,
+                                struct rt_inline *frame);
 
 #endif

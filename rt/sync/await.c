@@ -39,24 +39,17 @@ static bool call_free(struct rt_worker *w, struct skua_task *t)
         rt_ready_child(w, t); /* it has run before, or needs more room */
         return false;
     }
-    bool straight;
-    rt_spend_budget(rt_run_inline(w, t, &straight), false);
+    struct rt_inline frame;
+    rt_spend_budget(rt_run_inline(w, t, &frame), false);
     return true;
 }
 
 /* --- child in the same pinned group --- */
 
-static bool nothing_else(struct rt_worker *w, struct skua_group *g, size_t ready)
-{
-    return g->fifo.count == ready && !g->arrivals.head &&
-           rt_timers_next(&w->timers) > w->timers.seen &&
-           !rt_load_relaxed(&w->pinned_inbox.head); /* relaxed: what comes later comes later */
-}
-
 static bool call_pinned(struct rt_worker *w, struct skua_task *t)
 {
     struct skua_group *g = t->group;
-    if (!nothing_else(w, g, 1) || g->fifo.head != rt_item(&t->run, RT_TAG_TASK))
+    if (!rt_group_has_only(w, g, 1) || g->fifo.head != rt_item(&t->run, RT_TAG_TASK))
         return false;
     if ((t->flags & RT_TASK_STARTED) || t->waiters || !stack_allows(w, t) ||
         ++w->shortcuts % SHORTCUTS_MAX == 0)
@@ -77,11 +70,13 @@ static int try_call(struct rt_worker *w, struct skua_task *t)
         return call_free(w, t) ? 0 : 1;
     if (!call_pinned(w, t))
         return 1;
-    bool straight;
-    w = rt_run_inline(w, t, &straight);
-    if (straight && nothing_else(w, me->group, 0))
+    struct rt_inline frame;
+    w = rt_run_inline(w, t, &frame);
+    if (frame.queued)
+        return rt_wait_queued(w);
+    if (!frame.marked && rt_group_has_only(w, me->group, 0))
         return 0;
-    return rt_wait_turn(w); /* the end of the child queues its parent like any other waiter */
+    return rt_wait_turn(w); /* there was no memory to queue it as the child ended */
 }
 
 /* --- the long way --- */

@@ -170,7 +170,7 @@ static void *figures_main(void *arg)
 {
     struct skua_worker_stats w = { .size = sizeof w };
     T_EXPECT_INT(skua_worker_stats_get(-1, &w), -EINVAL);
-    T_EXPECT_INT(skua_worker_stats_get(t_workers(), &w), -EINVAL);
+    T_EXPECT_INT(skua_worker_stats_get(256, &w), -EINVAL);
     T_EXPECT_INT(skua_worker_stats_get(0, NULL), -EINVAL);
     T_EXPECT_INT(skua_stats_get(NULL), -EINVAL);
     T_EXPECT_INT(skua_worker_stats_get(0, &w), 0);

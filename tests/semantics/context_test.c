@@ -61,11 +61,11 @@ static void test_rule_26_a_task_has_a_copy_of_its_creators_context(void **state)
 
 static void *say_own(void *arg)
 {
-    T_EXPECT(skua_var_get(&what) == (void *)(arg));
-    T_EXPECT_INT(skua_var_set(&what, (char *)arg + 1, NULL), 0);
+    T_EXPECT(skua_var_get(&what) == arg);
+    T_EXPECT_INT(skua_var_set(&what, T_PTR(T_NUM(arg) + 1), NULL), 0);
     for (int i = 0; i < 20; i++) {
         skua_yield();
-        T_EXPECT(skua_var_get(&what) == (void *)((char *)arg + 1));
+        T_EXPECT(skua_var_get(&what) == T_PTR(T_NUM(arg) + 1));
     }
     return NULL;
 }

@@ -425,6 +425,27 @@ static const struct t_scenario scenarios[] = {
     { NULL, NULL },
 };
 
+static void *say_then_gather_main(void *arg)
+{
+    struct t_job job[2] = { { .name = "a", .err = -EIO }, { .name = "b" } };
+    skua_task   *t[2] = { skua_spawn(t_job, &job[0]), skua_spawn(t_job, &job[1]) };
+    t_yield_times(3);
+    skua_call_soon(t_say, "later");
+    T_EXPECT_INT(skua_gather(t, 2, NULL, SKUA_RELEASE | SKUA_RETURN_ERRORS), 1);
+    t_log("gathered");
+    skua_yield();
+    return arg;
+}
+
+static void test_rule_50_errors_to_be_returned_take_no_trip_either(void **state)
+{
+    /* Goal: where all are done it is over at once, also when the first of them failed: the count of
+     * those done used to stop there. */
+    (void)state;
+    t_run(say_then_gather_main, NULL);
+    t_check_log("a b gathered later");
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_44_results_in_argument_order_two_hops_after_the_last),
     T_TEST(test_rule_44_a_duplicate_runs_once_and_appears_twice),
@@ -439,6 +460,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_50_children_already_done_take_no_trip),
     T_TEST(test_rule_50_pending_children_still_take_two_hops),
     T_TEST(test_rule_50_a_child_that_failed_before_ends_gather_at_once),
+    T_TEST(test_rule_50_errors_to_be_returned_take_no_trip_either),
 };
 
 T_MAIN(tests, scenarios)
