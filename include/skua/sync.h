@@ -144,7 +144,7 @@ typedef struct {
     uint64_t opaque[3];
 } skua_barrier;
 
-/* n: how many meet, at least 1. */
+/* n: how many meet, at least 1 and at most INT_MAX. */
 #define SKUA_BARRIER_INIT(n) { SKUA_LOCK_INIT, SKUA_COND_INIT(NULL), { (uint64_t)(n), 0, 0 } }
 
 /* Waits until n tasks have called it; then all go on, each with another index 0 .. n-1. Who comes
@@ -195,9 +195,10 @@ typedef struct {
 
 #define SKUA_ONCE_INIT { { 0 } }
 
-/* The first caller runs fn(arg), which may suspend; others wait until it has returned 0. When it
- * returns a negative error, that caller gets it and the next one tries. fn must not call it again.
- * May suspend. From: task. Returns 0, fn's error, -ECANCELED, -EPERM, -EINVAL, -ENOMEM. */
+/* The first caller runs fn(arg), which may suspend; others wait until it has returned 0 or more.
+ * When it returns a negative error, that caller gets it and the next one tries. fn must not call
+ * this again. May suspend. From: task. Returns 0, fn's error, -ECANCELED, -EPERM, -EINVAL,
+ * -ENOMEM. */
 SKUA_API int skua_once_run(skua_once *once, int (*fn)(void *arg), void *arg) SKUA_CHECKED;
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
 /* floor 6: sync. The barrier: a lock and a condition, so that its order is that of asyncio's, which
  * is made of the same two. */
 #include <errno.h>
+#include <limits.h>
 
 #include "sync/lock.h"
 
@@ -46,7 +47,7 @@ static void set_state(struct barrier *b, enum state now)
 /* An initialiser cannot name the object it fills: the condition learns of its lock here. */
 static int enter(struct barrier *b)
 {
-    if (!b || b->parties == 0)
+    if (!b || b->parties == 0 || b->parties > INT_MAX)
         return -EINVAL;
     int r = skua_lock_acquire(&b->lock);
     if (r == 0)

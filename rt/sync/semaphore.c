@@ -17,6 +17,12 @@ static struct semaphore *of(const skua_semaphore *s)
     return (struct semaphore *)(void *)(uintptr_t)s;
 }
 
+/* Lock held: only an initialiser can have made so many. */
+static bool is_invalid(const struct semaphore *s)
+{
+    return s->value > SKUA_SEMAPHORE_MAX;
+}
+
 /* Lock held. */
 static bool is_locked(const struct semaphore *s)
 {
@@ -61,11 +67,11 @@ int skua_semaphore_try_acquire(skua_semaphore *sem)
     if (!s)
         return -EINVAL;
     rt_wq_lock(&s->q);
-    bool locked = is_locked(s);
-    if (!locked)
+    int r = is_invalid(s) ? -EINVAL : is_locked(s) ? -EBUSY : 0;
+    if (r == 0)
         s->value--;
     rt_wq_unlock(&s->q, NULL);
-    return locked ? -EBUSY : 0;
+    return r;
 }
 
 int skua_semaphore_acquire(skua_semaphore *sem)
@@ -90,7 +96,9 @@ int skua_semaphore_acquire_blocking(skua_semaphore *sem, double timeout)
     if (!sem || rt_wq_deadline_blocking(timeout, &deadline) < 0)
         return -EINVAL;
     int r = rt_wq_begin_blocking(&node);
-    return r < 0 ? r : wait_for_it(of(sem), &node, deadline);
+    if (r == 0)
+        r = skua_semaphore_try_acquire(sem);
+    return r == -EBUSY ? wait_for_it(of(sem), &node, deadline) : r;
 }
 
 int skua_semaphore_release(skua_semaphore *sem)
@@ -100,14 +108,15 @@ int skua_semaphore_release(skua_semaphore *sem)
     if (!s)
         return -EINVAL;
     rt_wq_lock(&s->q);
-    bool full = s->value >= s->bound || s->value >= SKUA_SEMAPHORE_MAX;
-    if (!full) {
+    bool full = s->value >= s->bound || s->value == SKUA_SEMAPHORE_MAX;
+    int  r = is_invalid(s) ? -EINVAL : full ? -EOVERFLOW : 0;
+    if (r == 0) {
         s->value++;
         if (rt_wq_wake_first(&s->q.list, &woken))
             s->value--;
     }
     rt_wq_unlock(&s->q, &woken);
-    return full ? -EOVERFLOW : 0;
+    return r;
 }
 
 bool skua_semaphore_locked(const skua_semaphore *sem)

@@ -109,6 +109,14 @@ static void test_rule_79_bounded(void **state)
     assert_int_equal(skua_semaphore_acquire(&free), -EPERM);
     assert_int_equal(skua_semaphore_acquire(NULL), -EINVAL);
     assert_int_equal(skua_semaphore_release(NULL), -EINVAL);
+    skua_semaphore negative = SKUA_SEMAPHORE_INIT(-1);
+    skua_semaphore most = SKUA_SEMAPHORE_INIT(SKUA_SEMAPHORE_MAX);
+    assert_int_equal(skua_semaphore_try_acquire(&negative), -EINVAL);
+    assert_int_equal(skua_semaphore_acquire_blocking(&negative, 1), -EINVAL);
+    assert_int_equal(skua_semaphore_release(&negative), -EINVAL);
+    assert_int_equal(skua_semaphore_release(&most), -EOVERFLOW);
+    assert_int_equal(skua_semaphore_try_acquire(&most), 0);
+    assert_int_equal(skua_semaphore_release(&most), 0);
 }
 
 enum { CROWD = 8, ROUNDS = 500, PERMITS = 2 };
@@ -226,6 +234,9 @@ static void *broken_main(void *arg)
     T_EXPECT_INT(skua_barrier_wait(NULL), -EINVAL);
     skua_barrier none = SKUA_BARRIER_INIT(0);
     T_EXPECT_INT(skua_barrier_wait(&none), -EINVAL);
+    skua_barrier negative = SKUA_BARRIER_INIT(-1);
+    T_EXPECT_INT(skua_barrier_wait(&negative), -EINVAL);
+    T_EXPECT_INT(skua_barrier_abort(&negative), -EINVAL);
     return arg;
 }
 
