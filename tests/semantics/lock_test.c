@@ -329,6 +329,32 @@ static void test_tasks_and_threads_exclude_each_other(void **state)
     t_run(crowd_main, NULL, .real_time = true);
 }
 
+static void *second_runtime(void *arg)
+{
+    T_EXPECT_INT(skua_run(count_in_task, arg, .workers = 1), 0);
+    return NULL;
+}
+
+static void *runtimes_main(void *arg)
+{
+    struct shared s = { .lock = SKUA_LOCK_INIT };
+    pthread_t     other;
+    T_EXPECT_INT(pthread_create(&other, NULL, second_runtime, &s), 0);
+    skua_task *t[2] = { skua_spawn(count_in_task, &s), skua_go(count_in_task, &s) };
+    T_EXPECT_INT(skua_gather(t, 2, NULL, SKUA_RELEASE), 0);
+    pthread_join(other, NULL);
+    T_EXPECT_INT(s.count, (long)ROUNDS * 3);
+    return arg;
+}
+
+static void test_rule_82_runtimes_share_a_lock(void **state)
+{
+    /* Goal: nothing binds to a loop; who wakes a waiter of another runtime posts it there. */
+    (void)state;
+    t_run(runtimes_main, NULL, .real_time = true);
+    t_check();
+}
+
 /* ---- bad input ---- */
 
 static void *bad_main(void *arg)
@@ -375,6 +401,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_78_takes_the_lock_back_through_any_number_of_cancels),
     T_TEST(test_rule_78_notified_go_on_in_order),
     T_TEST(test_tasks_and_threads_exclude_each_other),
+    T_TEST(test_rule_82_runtimes_share_a_lock),
     T_TEST(test_bad_input_of_locks),
 };
 T_MAIN(tests, NULL)
