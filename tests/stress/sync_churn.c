@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sync_churn: locks, semaphores, conditions, queues and barriers under tasks that are cancelled and
  * time out at every wait, on all workers and a plain thread. Nothing that is handed from one to the
- * next may be lost or doubled; a wake-up that is lost leaves the round hanging. */
+ * next may be lost or doubled. Who was cancelled may rest until something new was brought, and who
+ * brings waits now and then until all was taken: so a lost wake-up leaves the round hanging. */
 #include "stress.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ enum {
     MAKERS = 2,
     TAKERS = 3,
     ACTORS = CHURNERS + PUTTERS + GETTERS + MAKERS + TAKERS, /* those who end by themselves */
-    CANCELS_MAX = 150,
+    CANCELS_MAX = 400,
 };
 
 enum { SALT_MAIN = 0x5c00, SALT_THREAD, SALT_ACTOR };
@@ -35,6 +36,7 @@ struct hall {
     atomic_int readers;
     atomic_int writers;
     skua_event pulse;
+    skua_event brought; /* by a putter or maker; set for good when all are at their end */
     skua_lock store; /* guards a store of at most CAPACITY things */
     skua_cond came, went;
     int stored, made, taken;
@@ -42,11 +44,12 @@ struct hall {
     skua_queue queue;
     atomic_uchar put[PUTTERS * EACH];
     atomic_uchar got[PUTTERS * EACH];
-    atomic_int putters, makers;
+    atomic_int putters, makers, ended;
     skua_barrier barrier;
     atomic_uint met[PARTIES];
     atomic_uint missed;
     atomic_int begun;
+    bool thread_takes; /* it looks all the time, which would make up for what others missed */
     atomic_bool is_over;
 };
 
@@ -55,6 +58,8 @@ struct actor {
     skua_fn role;
     struct stress_rng rng;
     int next; /* of what it puts into the queue */
+    bool is_fickle; /* may rest when it was cancelled */
+    bool is_member; /* goes on as long as the others do, and is no sign of life */
 };
 
 static void idle(struct stress_rng *rng)
@@ -173,8 +178,20 @@ static int take(struct actor *a)
     } else if (r == 0) {
         h->stored--;
         h->taken++;
-        SKUA_IGNORE(skua_cond_notify(&h->went, 1));
+        SKUA_IGNORE(skua_cond_notify_all(&h->went));
     }
+    leave_store(h);
+    return r;
+}
+
+static int await_taken(struct actor *a)
+{
+    struct hall *h = a->hall;
+    int r = skua_lock_acquire(&h->store);
+    if (r < 0)
+        return r;
+    while (r == 0 && h->stored > 0)
+        r = skua_cond_wait(&h->went);
     leave_store(h);
     return r;
 }
@@ -217,6 +234,16 @@ static int get(struct actor *a)
     return r;
 }
 
+static int await_brought(struct actor *a)
+{
+    return skua_event_wait(&a->hall->brought);
+}
+
+static int await_work_done(struct actor *a)
+{
+    return skua_queue_join(&a->hall->queue);
+}
+
 static int meet(struct actor *a)
 {
     struct hall *h = a->hall;
@@ -246,7 +273,8 @@ static int attempt(struct actor *a, int (*deed)(struct actor *))
                  "a wait ended with %d", r);
     while (skua_cancelling(skua_current_task()) > 0)
         skua_uncancel(skua_current_task());
-    stress_op(run);
+    if (!a->is_member)
+        stress_op(run);
     return r == -ECANCELED || r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
@@ -262,20 +290,48 @@ static void *churn(void *arg)
     return NULL;
 }
 
+/* Puts or makes EACH things, and waits until they were taken after every other one. */
+static void bring(struct actor *a, int (*one)(struct actor *), int (*await_all)(struct actor *))
+{
+    for (int left = EACH; left > 0;) {
+        idle(&a->rng);
+        if (attempt(a, one) != 0)
+            continue;
+        left--;
+        skua_event_set(&a->hall->brought);
+        skua_event_clear(&a->hall->brought);
+        while (stress_below(&a->rng, 2) == 0 && attempt(a, await_all) != 0)
+            continue;
+    }
+}
+
+static void fetch(struct actor *a, int (*one)(struct actor *))
+{
+    int r;
+    while ((r = attempt(a, one)) != -EPIPE)
+        if (r < 0 && a->is_fickle && stress_below(&a->rng, 2) == 0)
+            SKUA_IGNORE(attempt(a, await_brought));
+}
+
+static void end_bringing(struct hall *h)
+{
+    if (atomic_fetch_add(&h->ended, 1) + 1 == PUTTERS + MAKERS)
+        skua_event_set(&h->brought);
+}
+
 static void *be_putter(void *arg)
 {
     struct actor *a = arg;
-    for (int left = EACH; left > 0; left -= attempt(a, put) == 0)
-        idle(&a->rng);
+    bring(a, put, await_work_done);
     if (atomic_fetch_sub(&a->hall->putters, 1) == 1)
         skua_queue_shutdown(&a->hall->queue, false);
+    end_bringing(a->hall);
     return NULL;
 }
 
 static void *be_getter(void *arg)
 {
-    while (attempt(arg, get) != -EPIPE)
-        continue;
+    fetch(arg, get);
     return NULL;
 }
 
@@ -294,24 +350,24 @@ static int close_store(struct actor *a)
 static void *be_maker(void *arg)
 {
     struct actor *a = arg;
-    for (int left = EACH; left > 0; left -= attempt(a, make) == 0)
-        idle(&a->rng);
+    bring(a, make, await_taken);
     if (atomic_fetch_sub(&a->hall->makers, 1) == 1)
         while (attempt(a, close_store) != 0)
             continue;
+    end_bringing(a->hall);
     return NULL;
 }
 
 static void *be_taker(void *arg)
 {
-    while (attempt(arg, take) != -EPIPE)
-        continue;
+    fetch(arg, take);
     return NULL;
 }
 
 static void *be_member(void *arg)
 {
     struct actor *a = arg;
+    a->is_member = true;
     while (attempt(a, meet) != -EPIPE)
         idle(&a->rng);
     return NULL;
@@ -328,7 +384,8 @@ static void *be_thread(void *arg)
         h->count++;
         atomic_fetch_add(&h->counted, 1);
         SKUA_IGNORE(skua_lock_release(&h->lock));
-        if (skua_queue_get_blocking(&h->queue, &item, stress_below(&rng, 100) * 1e-6) == 0)
+        if (h->thread_takes &&
+            skua_queue_get_blocking(&h->queue, &item, stress_below(&rng, 100) * 1e-6) == 0)
             note_got(h, item);
         r = skua_semaphore_acquire_blocking(&h->permits, stress_below(&rng, 100) * 1e-6);
         if (r == 0)
@@ -404,7 +461,10 @@ static void disturb(struct hall *h, skua_task **t, struct stress_rng *rng)
             skua_cancel(t[stress_below(rng, ACTORS + PARTIES)], NULL);
         skua_event_set(&h->pulse);
         skua_event_clear(&h->pulse);
-        SKUA_IGNORE(skua_sleep((20 + stress_below(rng, 100)) * 1e-6));
+        if (stress_below(rng, 4) == 0)
+            SKUA_IGNORE(skua_sleep((20 + stress_below(rng, 100)) * 1e-6));
+        else
+            skua_yield();
     }
 }
 
@@ -420,6 +480,7 @@ static void sync_churn_round(struct stress_run *run, uint64_t seed)
                      .came = SKUA_COND_INIT(&h.store),
                      .went = SKUA_COND_INIT(&h.store),
                      .queue = SKUA_QUEUE_INIT(CAPACITY),
+                     .thread_takes = seed & 1,
                      .putters = PUTTERS,
                      .makers = MAKERS,
                      .barrier = SKUA_BARRIER_INIT(PARTIES)};
@@ -432,6 +493,7 @@ static void sync_churn_round(struct stress_run *run, uint64_t seed)
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         for (int k = 0; k < roles[i].n; k++, n++) {
             actor[n].next = k * EACH;
+            actor[n].is_fickle = k > 0; /* the first of each role stays */
             t[n] = start(&h, roles[i].fn, &actor[n], &rng);
         }
     disturb(&h, t, &rng);
