@@ -12,6 +12,8 @@
 #include <skua/task.h>   /* spawn, await, cancel, sleep */
 #include <skua/future.h> /* futures and done-callbacks */
 #include <skua/group.h>  /* gather, wait, timeouts, pinned groups */
+#include <skua/sync.h>   /* locks, events, conditions, semaphores, barriers */
+#include <skua/queue.h>  /* queues */
 #include <skua/taskgroup.h> /* task groups and map */
 #include <skua/loop.h>   /* the loop: callbacks, timers, other threads */
 #include <skua/thread.h> /* blocking work */

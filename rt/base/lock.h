@@ -20,6 +20,7 @@
 /* Acquired in strictly increasing order (checked in debug builds; rt_trylock is free, it cannot
  * deadlock). */
 enum rt_rank {
+    RT_RANK_USER, /* inside objects in the user's memory, which may be zero-filled */
     RT_RANK_RUNTIME,
     RT_RANK_GROUP,
     RT_RANK_POOL,

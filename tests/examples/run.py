@@ -242,6 +242,8 @@ CASES = {
     "shutdown_sigterm": shutdown(signal.SIGTERM),
     "shutdown_sigint": shutdown(signal.SIGINT),
     "pinned": run_plain,
+    "lock": run_plain,
+    "queue": run_plain,
     "fork_join": run_plain,
     "host": run_plain,
 }

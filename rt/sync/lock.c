@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* floor 6: sync. The lock. Released, it is handed to the first waiter; who comes later cannot take
+ * it as long as anybody waits. */
+#include "sync/lock.h"
+
+#include <errno.h>
+
+struct lock {
+    struct rt_waitq q;
+    bool            taken;
+    bool            handed; /* to a waiter that has not run yet */
+};
+
+_Static_assert(sizeof(struct lock) <= sizeof(skua_lock), "fits the public object");
+
+static struct lock *of(const skua_lock *lock)
+{
+    return (struct lock *)(void *)(uintptr_t)lock;
+}
+
+/* Lock of the queue held. */
+static bool take(struct lock *l)
+{
+    if (l->taken || rt_wq_has_waiters(&l->q.list))
+        return false;
+    l->taken = true;
+    return true;
+}
+
+/* Lock of the queue held. As in asyncio, a first waiter that was cancelled and has not run since
+ * stands in the way of the others until it does, and wakes the next one then. */
+static void hand_on(struct lock *l, struct rt_fifo *woken)
+{
+    struct rt_wq_node *first = l->q.list.head;
+    l->taken = l->handed = first && rt_wq_wake(first, woken);
+}
+
+/* The caller, who waited, does not take the lock: on with it, if it was handed over or is free. */
+static void step_aside(struct lock *l, bool was_handed)
+{
+    struct rt_fifo woken = { 0 };
+    rt_wq_lock(&l->q);
+    if (was_handed || !l->taken)
+        hand_on(l, &woken);
+    rt_wq_unlock(&l->q, &woken);
+}
+
+/* The lock was handed to the caller, who runs now. */
+static void note_arrival(struct lock *l)
+{
+    rt_wq_lock(&l->q);
+    l->handed = false;
+    rt_wq_unlock(&l->q, NULL);
+}
+
+static int wait_for_it(struct lock *l, struct rt_wq_node *node)
+{
+    rt_wq_lock(&l->q);
+    if (take(l)) { /* released meanwhile, on another core */
+        rt_wq_unlock(&l->q, NULL);
+        int r = rt_wq_abandon(node);
+        if (r < 0)
+            step_aside(l, true);
+        return r;
+    }
+    rt_wq_link(&l->q.list, node);
+    rt_wq_unlock(&l->q, NULL);
+    int r = rt_wq_park(&l->q, node, RT_NEVER);
+    if (r == 0)
+        note_arrival(l);
+    else
+        step_aside(l, node->woken);
+    return r;
+}
+
+int skua_lock_try_acquire(skua_lock *lock)
+{
+    struct lock *l = of(lock);
+    if (!l)
+        return -EINVAL;
+    rt_wq_lock(&l->q);
+    bool taken = take(l);
+    rt_wq_unlock(&l->q, NULL);
+    return taken ? 0 : -EBUSY;
+}
+
+int skua_lock_acquire(skua_lock *lock)
+{
+    struct rt_worker *w = rt_self();
+    if (!w || !w->cur)
+        return lock ? -EPERM : -EINVAL;
+    int r = skua_lock_try_acquire(lock);
+    if (r != -EBUSY) {
+        rt_spend_budget(w, false);
+        return r;
+    }
+    struct rt_wq_node node;
+    r = rt_wq_begin(&node);
+    return r < 0 ? r : wait_for_it(of(lock), &node);
+}
+
+int skua_lock_acquire_blocking(skua_lock *lock)
+{
+    struct rt_wq_node node;
+    if (!lock)
+        return -EINVAL;
+    int r = rt_wq_begin_blocking(&node);
+    return r < 0 ? r : wait_for_it(of(lock), &node);
+}
+
+int skua_lock_release(skua_lock *lock)
+{
+    struct lock   *l = of(lock);
+    struct rt_fifo woken = { 0 };
+    if (!l)
+        return -EINVAL;
+    rt_wq_lock(&l->q);
+    bool held = l->taken && !l->handed;
+    if (held)
+        hand_on(l, &woken);
+    rt_wq_unlock(&l->q, &woken);
+    return held ? 0 : -EPERM;
+}
+
+bool skua_lock_locked(const skua_lock *lock)
+{
+    struct lock *l = of(lock);
+    if (!l)
+        return false;
+    rt_wq_lock(&l->q);
+    bool locked = l->taken && !l->handed;
+    rt_wq_unlock(&l->q, NULL);
+    return locked;
+}
+
+bool rt_lock_acquire_stubborn(skua_lock *lock)
+{
+    bool cancelled = false;
+    int  r;
+    while ((r = skua_lock_acquire(lock)) < 0)
+        cancelled = cancelled || r == -ECANCELED;
+    return cancelled;
+}

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""Scenarios: random programs as data. Made from a seed, written as text for both players, shrunk.
+
+The text of one, tokens with spaces between them:
+
+    scenario SEED locks N conds N events N futures N
+        sems N n.. barriers N n.. queues N (kind size)..
+    task 0 { op args { ops } ... } task 1 { ... } end
+
+Every wait has a limit, tasks await only later ones and locks are taken in order: so each ends.
+Durations are all different, so that no two timers are due at the same moment.
+"""
+import random
+
+BLOCKS = {"try": 0, "timeout": 1, "group": 0, "lock": 2, "sem": 2}
+LISTS = {"gather": 0, "wait": 2}
+
+
+class Scenario:
+    def __init__(self, seed):
+        self.seed = seed
+        self.locks = self.conds = self.events = self.futures = 0
+        self.sems, self.barriers, self.queues, self.tasks = [], [], [], []
+
+    def text(self):
+        def ops(block):
+            return "{ " + "".join(op_text(op) + " " for op in block) + "}"
+
+        def op_text(op):
+            name = op[0]
+            if name in BLOCKS:
+                n = BLOCKS[name]
+                return " ".join([name] + [num(x) for x in op[1:1 + n]] + [ops(op[1 + n])])
+            if name in LISTS:
+                n = LISTS[name]
+                return " ".join([name] + [num(x) for x in op[1:1 + n]] +
+                                [str(len(op[1 + n]))] + [str(x) for x in op[1 + n]])
+            return " ".join([name] + [num(x) for x in op[1:]])
+
+        def num(x):
+            return "%.6f" % x if isinstance(x, float) else str(x)
+
+        head = "scenario %d locks %d conds %d events %d futures %d" % (
+            self.seed, self.locks, self.conds, self.events, self.futures)
+        head += " sems %s barriers %s queues %s" % (
+            counted(self.sems), counted(self.barriers),
+            " ".join([str(len(self.queues))] + ["%d %d" % q for q in self.queues]))
+        return "\n".join([head] + ["task %d %s" % (i, ops(t)) for i, t in enumerate(self.tasks)] +
+                         ["end"]) + "\n"
+
+
+def counted(numbers):
+    return " ".join(str(x) for x in [len(numbers)] + list(numbers))
+
+
+class Maker:
+    """One scenario. `depth` is that of nested blocks."""
+
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+        self.s = Scenario(seed)
+        self.used = set()
+
+    def make(self):
+        r, s = self.r, self.s
+        s.locks, s.conds, s.events = r.randint(0, 2), r.randint(0, 1), r.randint(0, 2)
+        s.futures = r.randint(0, 3)
+        s.sems = [r.randint(0, 2) for _ in range(r.randint(0, 1))]
+        s.barriers = [r.randint(1, 3) for _ in range(r.randint(0, 1))]
+        s.queues = [(r.randint(0, 2), r.randint(0, 2)) for _ in range(r.randint(0, 2))]
+        self.count = r.randint(1, 7)
+        s.tasks = [self.block(k, 0, 0, False, r.randint(2, 9)) for k in range(self.count)]
+        if self.count > 1:  # most tasks shall be there
+            s.tasks[0][0:0] = [("spawn", k) for k in range(1, self.count) if r.random() < 0.6]
+        return s
+
+    def time(self, most=3.0):
+        while True:
+            t = self.r.randint(1, int(most * 1000)) / 1000.0 + self.r.randint(1, 999) / 1e6
+            if t not in self.used:
+                self.used.add(t)
+                return t
+
+    def limit(self):
+        return self.time(5.0)
+
+    def later(self, k):
+        return self.r.randint(k + 1, self.count - 1)
+
+    def several(self, k):
+        return sorted(self.r.sample(range(k + 1, self.count),
+                                    self.r.randint(1, self.count - 1 - k)))
+
+    def block(self, k, depth, lowest_lock, in_group, n):
+        ops = [self.op(k, depth, lowest_lock, in_group) for _ in range(n)]
+        return [op for op in ops if op is not None]
+
+    def op(self, k, depth, low, in_group):
+        r, s = self.r, self.s
+        kinds = [("sleep", 6), ("yield", 6), ("soon", 2), ("later", 2), ("cancelling", 1),
+                 ("raise", 1), ("ret", 1)]
+        if k + 1 < self.count:
+            kinds += [("spawn", 8), ("await", 5), ("waitfor", 3), ("shield", 2), ("cancel", 4),
+                      ("gather", 3), ("wait", 3), ("done", 2)]
+            if in_group:
+                kinds += [("gspawn", 14)]
+        if depth < 4:
+            kinds += [("try", 3), ("timeout", 3)]
+            if k + 1 < self.count and not in_group:
+                kinds += [("group", 3)]
+            if low < s.locks:
+                kinds += [("lock", 4)]
+            if s.sems and low == 0:
+                kinds += [("sem", 3)]
+        kinds += [("eset", 2), ("eclear", 1), ("ewait", 3)] if s.events else []
+        kinds += [("cwait", 3), ("cnotify", 3)] if s.conds else []
+        kinds += [("bwait", 3), ("breset", 1)] if s.barriers else []
+        kinds += [("put", 4), ("get", 4), ("putn", 2), ("getn", 2), ("tdone", 1),
+                  ("qjoin", 1)] if s.queues else []
+        kinds += [("fset", 2), ("ffail", 1), ("fcancel", 1), ("fawait", 2),
+                  ("fown", 2)] if s.futures else []
+        name = r.choices([x for x, _ in kinds], [w for _, w in kinds])[0]
+        return getattr(self, "make_" + name, self.make_plain)(name, k, depth, low, in_group)
+
+    def make_plain(self, name, *_):
+        return (name,)
+
+    def make_sleep(self, name, *_):
+        return (name, self.time())
+
+    def make_soon(self, name, *_):
+        return (name, self.r.randint(0, 99))
+
+    make_raise = make_ret = make_soon
+
+    def make_later(self, name, *_):
+        return (name, self.time(), self.r.randint(0, 99))
+
+    def make_spawn(self, name, k, *_):
+        return (name, self.later(k))
+
+    make_gspawn = make_await = make_shield = make_done = make_spawn
+
+    def make_cancel(self, name, *_):
+        return (name, self.r.randint(0, self.count - 1))
+
+    def make_waitfor(self, name, k, *_):
+        return (name, self.later(k), self.limit())
+
+    def make_gather(self, name, k, *_):
+        return (name, self.several(k))
+
+    def make_wait(self, name, k, *_):
+        return (name, self.r.randint(0, 2), self.limit(), self.several(k))
+
+    def make_try(self, name, k, depth, low, in_group):
+        return (name, self.block(k, depth + 1, low, in_group, self.r.randint(1, 4)))
+
+    def make_timeout(self, name, k, depth, low, in_group):
+        return (name, self.limit(), self.block(k, depth + 1, low, in_group, self.r.randint(1, 4)))
+
+    def make_group(self, name, k, depth, low, _):
+        return (name, self.block(k, depth + 1, low, True, self.r.randint(1, 5)))
+
+    def make_lock(self, name, k, depth, low, in_group):
+        i = self.r.randint(low, self.s.locks - 1)
+        return (name, i, self.limit(),
+                self.block(k, depth + 1, i + 1, in_group, self.r.randint(0, 3)))
+
+    def make_sem(self, name, k, depth, low, in_group):
+        return (name, 0, self.limit(),
+                self.block(k, depth + 1, self.s.locks + 1, in_group, self.r.randint(0, 3)))
+
+    def make_eset(self, name, *_):
+        return (name, self.r.randrange(self.s.events))
+
+    make_eclear = make_eset
+
+    def make_ewait(self, name, *_):
+        return (name, self.r.randrange(self.s.events), self.limit())
+
+    def make_cwait(self, name, *_):
+        return (name, 0, self.limit())
+
+    make_bwait = make_breset = make_cwait
+
+    def make_cnotify(self, name, *_):
+        return (name, 0, self.r.randint(0, 3), self.limit())
+
+    def make_put(self, name, *_):
+        return (name, self.r.randrange(len(self.s.queues)), self.r.randint(0, 9), self.limit())
+
+    def make_putn(self, name, *_):
+        return (name, self.r.randrange(len(self.s.queues)), self.r.randint(0, 9))
+
+    def make_get(self, name, *_):
+        return (name, self.r.randrange(len(self.s.queues)), self.limit())
+
+    make_qjoin = make_get
+
+    def make_getn(self, name, *_):
+        return (name, self.r.randrange(len(self.s.queues)))
+
+    make_tdone = make_getn
+
+    def make_fset(self, name, *_):
+        return (name, self.r.randrange(self.s.futures), self.r.randint(0, 99))
+
+    make_ffail = make_fset
+
+    def make_fcancel(self, name, *_):
+        return (name, self.r.randrange(self.s.futures))
+
+    def make_fawait(self, name, *_):
+        return (name, self.r.randrange(self.s.futures), self.limit())
+
+    make_fown = make_fawait
+
+
+def make(seed):
+    return Maker(seed).make()
+
+
+def smaller(scenario):
+    """All scenarios with one op less, or with a block replaced by what is in it."""
+    def variants(block):
+        for i, op in enumerate(block):
+            yield block[:i] + block[i + 1:]
+            if op[0] in BLOCKS:
+                at = 1 + BLOCKS[op[0]]
+                yield block[:i] + op[at] + block[i + 1:]
+                for inner in variants(op[at]):
+                    yield block[:i] + [op[:at] + (inner,)] + block[i + 1:]
+
+    for k, task in enumerate(scenario.tasks):
+        for block in variants(task):
+            less = Scenario(scenario.seed)
+            less.__dict__.update(scenario.__dict__)
+            less.tasks = scenario.tasks[:k] + [block] + scenario.tasks[k + 1:]
+            yield less
