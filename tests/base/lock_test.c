@@ -8,6 +8,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define THREADS 4
 #define ROUNDS  2000
@@ -99,8 +100,13 @@ static void test_lock_ranks_are_checked(void **state)
     rt_unlock(&high2);
     rt_unlock(&high);
     assert_int_equal(rt_locks_held(), 0);
-    capture_expect_panic(wrong_order, "lock of rank 4 wanted while one of rank 5 is held");
-    capture_expect_panic(same_rank, "lock of rank 5 wanted while one of rank 5 is held");
+    char words[80];
+    snprintf(words, sizeof(words), "lock of rank %d wanted while one of rank %d is held", RT_RANK_FD,
+             RT_RANK_TIMERS);
+    capture_expect_panic(wrong_order, words);
+    snprintf(words, sizeof(words), "lock of rank %d wanted while one of rank %d is held",
+             RT_RANK_TIMERS, RT_RANK_TIMERS);
+    capture_expect_panic(same_rank, words);
     capture_expect_panic(unlock_free, "check failed");
 }
 #endif
