@@ -101,8 +101,8 @@ static void test_lock_ranks_are_checked(void **state)
     rt_unlock(&high);
     assert_int_equal(rt_locks_held(), 0);
     char words[80];
-    snprintf(words, sizeof(words), "lock of rank %d wanted while one of rank %d is held", RT_RANK_FD,
-             RT_RANK_TIMERS);
+    snprintf(words, sizeof(words), "lock of rank %d wanted while one of rank %d is held",
+             RT_RANK_FD, RT_RANK_TIMERS);
     capture_expect_panic(wrong_order, words);
     snprintf(words, sizeof(words), "lock of rank %d wanted while one of rank %d is held",
              RT_RANK_TIMERS, RT_RANK_TIMERS);

@@ -165,6 +165,8 @@ class Player:
         self.events = [asyncio.Event() for _ in range(scenario.events)]
         self.sems = [asyncio.Semaphore(n) for n in scenario.sems]
         self.barriers = [asyncio.Barrier(n) for n in scenario.barriers]
+        for b in self.barriers:
+            b._cond = Condition()
         self.queues = [(asyncio.Queue, asyncio.LifoQueue, asyncio.PriorityQueue)[kind](size)
                        for kind, size in scenario.queues]
         self.futures = [asyncio.get_running_loop().create_future() for _ in range(scenario.futures)]
@@ -366,7 +368,7 @@ class Player:
 
     async def op_bwait(self, k, op, group):
         async with timeout(op[2]):
-            return await self.barriers[op[1]].wait()
+            await self.barriers[op[1]].wait()  # the index is skua's own: each is given once
 
     async def op_breset(self, k, op, group):
         async with timeout(op[2]):

@@ -390,12 +390,10 @@ static int play_cnotify(struct scene *s)
 
 static int play_bwait(struct scene *s)
 {
-    int index = 0;
-    int r = LIMITED(s->op->arg[1], ({
-        index = skua_barrier_wait(&stage->barrier[int_arg(s, 0)]);
+    return LIMITED(s->op->arg[1], ({
+        int index = skua_barrier_wait(&stage->barrier[int_arg(s, 0)]);
         index < 0 ? index : 0;
     }));
-    return result(s, r, (void *)(intptr_t)index);
 }
 
 static int play_breset(struct scene *s)
