@@ -114,8 +114,9 @@ static void *body(void *arg)
         say(name_of(&a), "ends %s", code(r, buf));
         return skua_fail(r);
     }
-    say(name_of(&a), "ends %d", (int)a.value);
-    return (void *)a.value;
+    intptr_t value = r == RETURNED ? a.value : 0; /* a ret may have been overtaken by a cancel */
+    say(name_of(&a), "ends %d", (int)value);
+    return (void *)value;
 }
 
 /* ---- time ---- */
