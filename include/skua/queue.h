@@ -52,7 +52,9 @@ SKUA_API int skua_queue_get(skua_queue *q, void **ret_item, double timeout) SKUA
 SKUA_API int skua_queue_put_nowait(skua_queue *q, void *item) SKUA_CHECKED;
 SKUA_API int skua_queue_get_nowait(skua_queue *q, void **ret_item) SKUA_CHECKED;
 
-/* The same for a thread of your own, which blocks; -EPERM on a worker. */
+/* skua_queue_put() and skua_queue_get() for a thread of your own, which they block for `timeout`
+ * seconds at most. From: plain threads and to_thread functions. Return 0, -ETIMEDOUT, -EPIPE,
+ * -ENOMEM, -EINVAL; -EPERM on a worker. */
 SKUA_API int skua_queue_put_blocking(skua_queue *q, void *item, double timeout) SKUA_CHECKED;
 SKUA_API int skua_queue_get_blocking(skua_queue *q, void **ret_item, double timeout) SKUA_CHECKED;
 

@@ -70,8 +70,8 @@ SKUA_API bool skua_event_is_set(const skua_event *event);
  * -ENOMEM. asyncio: Event.wait(). */
 SKUA_API int skua_event_wait(skua_event *event) SKUA_CHECKED;
 
-/* The same on a thread of your own, which blocks. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a
- * worker. */
+/* The same on a thread of your own, which it blocks for `timeout` seconds at most. From: plain
+ * threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker. */
 SKUA_API int skua_event_wait_blocking(skua_event *event, double timeout) SKUA_CHECKED;
 
 /* ---- condition ---- */
@@ -83,6 +83,7 @@ typedef struct {
 
 /* l: the skua_lock it belongs to; several conditions may share one. */
 #define SKUA_COND_INIT(l) { { 0, 0, 0, (uint64_t)(uintptr_t)(l) } }
+
 /* Releases the lock, waits for a notify, takes the lock again: it is held on return whatever the
  * result. It may wake for no reason: call it in a loop, or skua_cond_wait_for(). Cancelled after it
  * was notified: the notify goes to another waiter.
@@ -91,7 +92,8 @@ typedef struct {
 SKUA_API int skua_cond_wait(skua_cond *cond) SKUA_CHECKED;
 
 /* Waits until predicate(arg) is true; it is called with the lock held and may not suspend.
- * May suspend. Otherwise as skua_cond_wait(). asyncio: Condition.wait_for(). */
+ * May suspend. From: task that holds the lock. Otherwise as skua_cond_wait().
+ * asyncio: Condition.wait_for(). */
 SKUA_API int skua_cond_wait_for(skua_cond *cond, bool (*predicate)(void *arg),
                                 void *arg) SKUA_CHECKED;
 
@@ -99,7 +101,8 @@ SKUA_API int skua_cond_wait_for(skua_cond *cond, bool (*predicate)(void *arg),
  * Never suspends. From: any thread. Returns 0, -EPERM, -EINVAL. asyncio: Condition.notify(). */
 SKUA_API int skua_cond_notify(skua_cond *cond, size_t n);
 
-/* All of them. asyncio: Condition.notify_all(). */
+/* The same for all who wait. Never suspends. From: any thread. Returns 0, -EPERM, -EINVAL.
+ * asyncio: Condition.notify_all(). */
 SKUA_API int skua_cond_notify_all(skua_cond *cond);
 
 /* ---- semaphore ---- */
@@ -124,8 +127,9 @@ SKUA_API int skua_semaphore_acquire(skua_semaphore *s) SKUA_CHECKED;
  * Returns 0, -EBUSY, -EINVAL. */
 SKUA_API int skua_semaphore_try_acquire(skua_semaphore *s);
 
-/* skua_semaphore_acquire() on a thread of your own, which blocks. Returns 0, -ETIMEDOUT, -EINVAL;
- * -EPERM on a worker. */
+/* skua_semaphore_acquire() on a thread of your own, which it blocks for `timeout` seconds at most.
+ * From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a
+ * worker. */
 SKUA_API int skua_semaphore_acquire_blocking(skua_semaphore *s, double timeout) SKUA_CHECKED;
 
 /* Gives a permit back, to the first who waits if somebody does. Never suspends. From: any thread.
