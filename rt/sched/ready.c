@@ -43,7 +43,16 @@ static void spill_linked(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
-/* A full deque gives its older half to the injector, entry by entry through the top. */
+/* The owner itself looks at the injector before it sleeps, and the watch at each tick: to tell
+ * nobody costs time, never a task. */
+static bool is_worth_a_wake(struct rt_runtime *rt)
+{
+    int index = rt_idle_peek(&rt->idle);
+    return index < 0 ||
+           rt_inject_length(&rt->inject) * rt_pace(rt->workers[index]) >= RT_WAKE_NS;
+}
+
+/* A full deque gives its older half to the injector, as one block. */
 static void spill(struct rt_worker *w)
 {
     struct rt_inject_block *block = rt_malloc(sizeof *block);
@@ -51,20 +60,14 @@ static void spill(struct rt_worker *w)
         spill_linked(w);
         return;
     }
-    block->count = 0;
-    while (block->count < RT_INJECT_BLOCK) {
-        uintptr_t x = rt_deque_oldest(&w->deque);
-        if (x)
-            block->entry[block->count++] = x;
-        else if (rt_deque_size(&w->deque) == 0)
-            break;
-    }
+    block->count = rt_deque_oldest_many(&w->deque, block->entry, RT_INJECT_BLOCK);
     if (block->count == 0) { /* thieves were faster */
         rt_free(block);
         return;
     }
     rt_inject_push_block(&w->rt->inject, block);
-    rt_notify(w->rt);
+    if (is_worth_a_wake(w->rt))
+        rt_notify(w->rt);
 }
 
 void rt_give_away(struct rt_worker *w)
@@ -74,6 +77,7 @@ void rt_give_away(struct rt_worker *w)
         rt_ready_child(w, (struct skua_task *)next);
     while (rt_deque_size(&w->deque) > 0)
         spill(w);
+    rt_notify(w->rt); /* this worker will not come to them */
 }
 
 /* The first entries are those that this worker runs next: nobody is told. With the one that makes

@@ -136,7 +136,7 @@ static bool tick(struct rt_runtime *rt, struct seen *seen, uint64_t now)
 {
     struct rt_roll_call roll = { 0 };
     bool                all_idle = call_roll(rt, seen, now, &roll);
-    if (!all_idle && rt->n > 1 && rt_work_visible(rt))
+    if (!all_idle && rt->n > 1 && rt_work_visible(rt, true))
         rt_notify(rt); /* see push_deque */
     bool has_spares = rt_rescue_tick(rt, &roll);
     return all_idle && !has_spares;
