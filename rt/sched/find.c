@@ -15,7 +15,7 @@ enum {
      * longer. Spinning longer in the first case cost a server of short requests a quarter of its
      * CPU. */
     ROUNDS_IDLE = 2,
-    ROUNDS_WOKEN = 24,
+    ROUNDS_WOKEN = 8,
 };
 
 /* --- stealing --- */

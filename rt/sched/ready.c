@@ -80,15 +80,15 @@ void rt_give_away(struct rt_worker *w)
     rt_notify(w->rt); /* this worker will not come to them */
 }
 
-/* The first entries are those that this worker runs next: nobody is told. With the one that makes
- * the deque worth sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
+/* The first entries are those that this worker runs next: nobody is told. With the one that
+ * would wait for long (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
  * having been told: a worker parks only where it sees no deque worth sharing, and a thief that
  * leaves one behind tells the next. (A thief may be at work, or the pace may change, while this
  * push is on its way; then the watch tells. No task depends on it: this worker never sleeps before
  * its deque is empty.) */
 static void push_deque(struct rt_worker *w, struct skua_task *t)
 {
-    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_share_at(w) - 1;
+    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_tell_at(w) - 1;
     for (;;) {
         bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t)
                            : rt_deque_push(&w->deque, (uintptr_t)t);
