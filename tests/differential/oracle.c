@@ -304,7 +304,7 @@ static void check_futures(struct player *p)
 
 static void check_watches(void)
 {
-    for (int t = 1; t < TASKS_MAX + THINGS_MAX; t++) /* the main task, the first, still runs */
+    for (int t = 0; t < TASKS_MAX + THINGS_MAX; t++)
         for (int i = 0; i < WATCH_NUMBERS; i++) {
             struct watch *w = &seen.watch[t][i];
             HOLDS(get(&w->added) == get(&w->removed) + get(&w->ran));

@@ -150,7 +150,7 @@ static int play_dadd(struct scene *s)
 {
     skua_task *t = thing(stage, int_arg(s, 0));
     struct watch *w = watch_of(place(int_arg(s, 0)), int_arg(s, 1));
-    if (!t)
+    if (!t || (mode != MODE_PINNED && int_arg(s, 0) == 0)) /* main ends after everything else */
         return none(s);
     watch_added(w);
     return skua_add_done_callback(t, when_done, w);

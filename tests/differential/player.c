@@ -165,11 +165,9 @@ static int usage(void)
     return 64;
 }
 
-int main(int argc, char **argv)
+/* False: an option that there is not. */
+static bool read_options(int argc, char **argv, int *workers)
 {
-    struct scenario s;
-    char buf[WORD_MAX];
-    int workers = 0;
     bool logs = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--free") == 0)
@@ -179,22 +177,44 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--log") == 0)
             logs = true;
         else if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
-            workers = atoi(argv[++i]);
+            *workers = atoi(argv[++i]);
         else
-            return usage();
+            return false;
     }
     quiet = mode != MODE_PINNED && !logs;
+    return true;
+}
+
+/* As asyncio.run() does: a runtime of its own. With several workers that is mostly the making of
+ * threads, so there the scenarios share one. */
+static int play(struct scenario *s, skua_runner *shared)
+{
+    if (shared)
+        return skua_runner_run(shared, play_main, s, NULL);
+    return skua_run(play_main, s, .virtual_time = true);
+}
+
+int main(int argc, char **argv)
+{
+    struct scenario s;
+    char buf[WORD_MAX];
+    int workers = 4;
+    if (!read_options(argc, argv, &workers))
+        return usage();
     gather_kinds();
+    skua_runner *shared = NULL;
+    if (mode != MODE_PINNED)
+        shared = skua_runner_new(.virtual_time = true, .workers = workers,
+                                 .free_main = mode == MODE_FREE);
     while (read_scenario(&s, kinds)) {
         printf("== %ld\n", s.seed);
         fflush(stdout);
         alarm(HANGS_AFTER);
-        int r = skua_run(play_main, &s, .virtual_time = true, .workers = workers,
-                         .free_main = mode == MODE_FREE);
+        int r = play(&s, shared);
         if (r < 0)
             say("main", "%s", code(r, buf));
         free_scenario(&s);
         fflush(stdout);
     }
-    return 0;
+    return shared ? -skua_runner_close(shared) : 0;
 }
