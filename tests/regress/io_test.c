@@ -222,7 +222,7 @@ static void *serve_main(void *arg)
         T_EXPECT(out[i] >= 0);
     }
     for (int i = 0; i < CLIENTS; i++)
-        T_EXPECT_INT((int)skua_write(out[i], "abcdefghijklmnopqrst" + i, 1, 20), 1);
+        T_EXPECT_INT((int)skua_write(out[i], &"abcdefghijklmnopqrst"[i], 1, 20), 1);
     for (int i = 0; i < CLIENTS; i++) {
         void *value = NULL;
         T_EXPECT_INT(skua_join(skua_spawn(read_byte, T_PTR(out[i])), &value), 0);
