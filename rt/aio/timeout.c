@@ -78,9 +78,7 @@ static int enter(struct rt_worker *w, struct scope *s, uint64_t deadline)
     s->timer.step = (struct rt_step){ .run = run_step, .home = w->cur->group };
     s->timer.expire = expire_free;
     s->task = w->cur;
-    s->entered_with = rt_load_relaxed(&w->cur->cancels); /* relaxed: a count */
-    if (s->entered_with > 0 && rt_ww_cancel_pending(&w->cur->wait))
-        s->entered_with--; /* it is felt in here, together with the scope's own, or before it */
+    s->entered_with = rt_cancels_felt(w->cur);
     int r = arm(w, s, deadline);
     s->state = r < 0 ? SCOPE_ENDED : SCOPE_ACTIVE;
     return r;

@@ -5,6 +5,7 @@
 #include "../support/t.h"
 
 #include <math.h>
+#include <pthread.h>
 
 static int cancelling(void)
 {
@@ -290,6 +291,60 @@ static void gh_134471_a_timeout_of_zero_does_not_swallow_an_earlier_cancel(void 
     t_run(zero_main, NULL);
 }
 
+static void *cancel_from_thread(void *task)
+{
+    T_EXPECT(skua_cancel(task, NULL));
+    return NULL;
+}
+
+static void cancel_me_elsewhere(void)
+{
+    pthread_t thread;
+    T_EXPECT_INT(pthread_create(&thread, NULL, cancel_from_thread, skua_current_task()), 0);
+    pthread_join(thread, NULL); /* the request is on its way, and nobody has looked since */
+}
+
+static void *zero_after_foreign_cancel(void *arg)
+{
+    cancel_me_elsewhere();
+    skua_timeout limit;
+    T_EXPECT_INT(skua_timeout_enter(&limit, 0), 0);
+    int r = skua_timeout_exit(&limit, skua_sleep(5));
+    T_EXPECT_INT(r, -ECANCELED);
+    T_EXPECT_INT(cancelling(), 1);
+    return skua_fail(r);
+}
+
+static void *group_after_foreign_cancel(void *arg)
+{
+    cancel_me_elsewhere();
+    skua_taskgroup tg;
+    open_group(&tg);
+    skua_taskgroup_cancel(&tg);
+    int r = skua_taskgroup_join(&tg, skua_sleep(5));
+    T_EXPECT_INT(r, -ECANCELED);
+    T_EXPECT_INT(cancelling(), 1);
+    return skua_fail(r);
+}
+
+static void *foreign_main(void *arg)
+{
+    skua_fn fns[2] = { zero_after_foreign_cancel, group_after_foreign_cancel };
+    for (int i = 0; i < 4; i++) {
+        skua_task *t = i % 2 ? skua_go(fns[i / 2], NULL) : skua_spawn_with(fns[i / 2], NULL, NULL);
+        T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
+    }
+    return arg;
+}
+
+static void gh_134471_nor_one_that_another_thread_has_sent(void **state)
+{
+    /* Goal: a request from elsewhere counts at once and is felt later: a scope and a group that
+     * begin in between leave it alone. */
+    (void)state;
+    t_run(foreign_main, NULL, .real_time = true);
+}
+
 static void *cancelled_group(void *arg)
 {
     skua_taskgroup tg;
@@ -397,6 +452,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(gh_113848_every_ecanceled_is_a_cancel),
     T_TEST(gh_133747_a_group_that_failed_leaves_no_request_behind),
     T_TEST(gh_134471_a_timeout_of_zero_does_not_swallow_an_earlier_cancel),
+    T_TEST(gh_134471_nor_one_that_another_thread_has_sent),
     T_TEST(gh_155433_a_cancelled_group_does_not_swallow_a_cancel_from_outside),
     T_TEST(gh_155418_a_child_that_ends_its_group_before_its_first_wait),
     T_TEST(gh_128550_a_child_whose_own_child_fails_before_its_first_wait),
