@@ -114,8 +114,9 @@ SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
 SKUA_API bool skua_timeout_expired(const skua_timeout *scope);
 
 /* Leaves the scope. `err` is what the body ended with, and what is returned, except: -ECANCELED
- * becomes -ETIMEDOUT if this scope asked for it and nobody else did since it was entered. Takes
- * its own request back. Never suspends. From: the task inside the scope.
+ * becomes -ETIMEDOUT if this scope asked for it and nobody else did since it was entered, nor had
+ * asked and not been heard by then. Takes its own request back. Never suspends. From: the task
+ * inside the scope.
  * asyncio: Timeout.__aexit__. */
 SKUA_API int skua_timeout_exit(skua_timeout *scope, int err) SKUA_CHECKED;
 

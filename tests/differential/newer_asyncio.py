@@ -31,13 +31,17 @@ class Task(asyncio.tasks._PyTask):
 
 
 class Timeout(asyncio.Timeout):
-    """As of Python 3.13: turns its cancel into TimeoutError also where earlier ones were felt."""
+    """As of Python 3.13: turns its cancel into TimeoutError also where earlier ones were felt, and,
+    as proposed in python/cpython#134471, not where an earlier one is felt only now."""
 
     count = 0
 
     async def __aenter__(self):
-        self.count = asyncio.current_task().cancelling()
-        return await super().__aenter__()
+        task = asyncio.current_task()
+        self.count = task.cancelling() - task._must_cancel
+        await super().__aenter__()
+        self._cancelling = self.count
+        return self
 
     async def __aexit__(self, kind, e, trace):
         await super().__aexit__(kind, e, trace)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The style of the house as a test: floors, doors, sizes, banned calls, memory-order labels, docs.
+"""The style of the house as a test: floors, doors, sizes, banned calls, memory order, rules, docs.
 
 tidy.py [ROOT]: prints one line per offence and exits 1 if there is any.
 """
@@ -36,6 +36,12 @@ DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
 SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
+# The rules of asyncio: each has a test that carries its number, or a row that says why there is
+# none in C.
+RULES = 93
+RULE_TEST = re.compile(r"\bT_TEST\(test_rule_(\d+)_\w+\)")
+RULE_PAGE, RULE_TABLE = "docs/asyncio.md", "## Rules that have no form in C"
+RULE_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|", re.M)
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -79,6 +85,7 @@ class Tidy:
                 self.check_c(path, text)
         self.check_pairs()
         self.check_headers(names)
+        self.check_rules(names)
         return self.offences
 
     # ---- every text file ----
@@ -211,6 +218,22 @@ class Tidy:
         for path in names:
             if path.startswith("rt/") and path.endswith(".h") and path[3:] not in included:
                 self.offend(path, 1, "dead", "no file includes this header")
+
+    def check_rules(self, names):
+        if RULE_PAGE not in names:
+            return
+        page = self.read(RULE_PAGE)
+        head, _, table = page.partition("\n%s\n" % RULE_TABLE)
+        rows = RULE_ROW.findall(table.partition("\n## ")[0])
+        answered = {int(n) for row in rows for n in row.split(",")}
+        for path in names:
+            if not path.startswith("tests/semantics/"):
+                continue
+            for match in RULE_TEST.finditer(self.read(path)):
+                answered.add(int(match.group(1)))
+        for rule in sorted(set(range(1, RULES + 1)) ^ answered):
+            known = "has neither a test nor a row" if rule <= RULES else "does not exist"
+            self.offend(RULE_PAGE, head.count("\n") + 2, "rules", "rule %d %s" % (rule, known))
 
 
 def is_source(path, text):
