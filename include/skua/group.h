@@ -15,6 +15,7 @@ extern "C" {
 
 /* ---- all of them ---- */
 
+/* Flags of skua_gather(); skua_map() takes the first. asyncio: return_exceptions=True. */
 #define SKUA_RETURN_ERRORS 1u /* an error is a result, not a failure of the whole */
 #define SKUA_RELEASE       2u /* the handles are released, whatever the outcome */
 
@@ -76,12 +77,13 @@ typedef struct {
 SKUA_API int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_t n,
                                     double timeout);
 
-/* The next task that is done, borrowed. NULL at the end (*ret_err is 0), after the timeout
- * (-ETIMEDOUT) or when the caller was cancelled (-ECANCELED); tasks that are not done run on.
- * May suspend. From: the task that began. */
+/* The next task that is done, borrowed; tasks that are not done run on. May suspend. From: the task
+ * that began. Returns NULL at the end, where *ret_err is 0, or for the reason there: -ETIMEDOUT
+ * after the timeout, -ECANCELED, -ENOMEM, -EINVAL, -EPERM. asyncio: anext() of as_completed(). */
 SKUA_API skua_task *skua_as_completed_next(skua_as_completed *it, int *ret_err);
 
-/* Ends the iteration at any point; cancels nothing. Never suspends. From: the task that began. */
+/* Ends the iteration at any point; cancels nothing. Never suspends. From: the task that began.
+ * asyncio: leaving the loop. */
 SKUA_API void skua_as_completed_fini(skua_as_completed *it);
 
 /* ---- a time limit around a piece of code ---- */
@@ -113,14 +115,15 @@ SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
  * asyncio: Timeout.expired(). */
 SKUA_API bool skua_timeout_expired(const skua_timeout *scope);
 
-/* Leaves the scope. `err` is what the body ended with, and what is returned, except: -ECANCELED
- * becomes -ETIMEDOUT if this scope asked for it and nobody else did since it was entered. Takes
- * its own request back. Never suspends. From: the task inside the scope.
+/* Leaves the scope; `err` is what the body ended with. Takes the scope's own request back. Never
+ * suspends. From: the task inside the scope. Returns `err`, except that -ECANCELED becomes
+ * -ETIMEDOUT if this scope asked for it and nobody else did since it was entered.
  * asyncio: Timeout.__aexit__. */
 SKUA_API int skua_timeout_exit(skua_timeout *scope, int err) SKUA_CHECKED;
 
 /* ---- pinned groups ---- */
 
+/* Options of skua_group_new(). */
 struct skua_group_opts {
     size_t size;      /* sizeof(struct skua_group_opts); the macro fills it in */
     int worker;       /* the worker to live on: index + 1; 0: any, round robin */
@@ -134,8 +137,8 @@ struct skua_group_opts {
  * such worker, or outside a runtime. asyncio: new_event_loop(). */
 SKUA_API skua_group *skua_group_new_with(const struct skua_group_opts *opts);
 
-/* Gives the handle back; tasks of the group run on to their end. Never suspends.
- * From: any thread. */
+/* Gives the handle back; tasks of the group run on to their end. Never suspends. From: any thread.
+ * asyncio: loop.close(), which here waits for nobody. */
 SKUA_API void skua_group_release(skua_group *g);
 
 #ifndef __cplusplus

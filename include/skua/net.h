@@ -17,17 +17,20 @@
 extern "C" {
 #endif
 
+/* Options of skua_listen(). */
 struct skua_listen_opts {
     size_t size;    /* sizeof(struct skua_listen_opts); the macro fills it in */
     int backlog;    /* 0: 511 */
     bool reuseport; /* SO_REUSEPORT: several sockets may listen on one port */
 };
 
+/* Options of skua_connect(). */
 struct skua_connect_opts {
     size_t size;       /* sizeof(struct skua_connect_opts); the macro fills it in */
     const char *local; /* the address to come from; NULL: the system chooses */
 };
 
+/* Options of skua_serve(). */
 struct skua_serve_opts {
     size_t size;         /* sizeof(struct skua_serve_opts); the macro fills it in */
     skua_group *group;   /* handlers run there; NULL: each is a free task, on any core */

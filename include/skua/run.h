@@ -9,6 +9,7 @@
 extern "C" {
 #endif
 
+/* Options of skua_run(), skua_runner_new() and skua_loop_new(). */
 struct skua_run_opts {
     size_t size;             /* sizeof(struct skua_run_opts); the macro fills it in */
     int workers;             /* threads that run tasks, each with its own loop; 0: SKUA_WORKERS,
@@ -65,8 +66,8 @@ SKUA_API skua_runner *skua_runner_new_with(const struct skua_run_opts *opts);
 SKUA_API int skua_runner_run(skua_runner *r, skua_fn fn, void *arg, void **ret_result);
 
 /* The loop on which the runner runs, made if it was not yet; borrowed, and closed by the runner
- * only. Never suspends. From: the runner's thread, not inside a runtime. NULL: as the errors of
- * skua_runner_run(), or out of memory. asyncio: Runner.get_loop(). */
+ * only. Never suspends. From: the runner's thread, not inside a runtime. Returns NULL where
+ * skua_runner_run() would answer an error, or out of memory. asyncio: Runner.get_loop(). */
 SKUA_API skua_loop *skua_runner_get_loop(skua_runner *r);
 
 /* Cancels what is left, waits for it, stops the runtime, as the end of skua_run() does. Blocks the

@@ -35,8 +35,8 @@ SKUA_API int skua_lock_acquire(skua_lock *lock) SKUA_CHECKED;
  * From: any thread. Returns 0, -EBUSY, -EINVAL. */
 SKUA_API int skua_lock_try_acquire(skua_lock *lock);
 
-/* skua_lock_acquire() for a thread of your own: blocks it. From: plain threads and to_thread
- * functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM. */
+/* skua_lock_acquire() for a thread of your own. Blocks the calling thread. From: plain threads and
+ * to_thread functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM. */
 SKUA_API int skua_lock_acquire_blocking(skua_lock *lock) SKUA_CHECKED;
 
 /* Releases the lock; the first who waits for it has it. Never suspends. From: any thread.
@@ -63,15 +63,15 @@ SKUA_API void skua_event_set(skua_event *event);
 /* Lowers the flag. Never suspends. From: any thread. asyncio: Event.clear(). */
 SKUA_API void skua_event_clear(skua_event *event);
 
-/* Never suspends. From: any thread. asyncio: Event.is_set(). */
+/* Is the flag raised? Never suspends. From: any thread. asyncio: Event.is_set(). */
 SKUA_API bool skua_event_is_set(const skua_event *event);
 
 /* Waits until the flag is raised. May suspend. From: task. Returns 0, -ECANCELED, -EPERM, -EINVAL,
  * -ENOMEM. asyncio: Event.wait(). */
 SKUA_API int skua_event_wait(skua_event *event) SKUA_CHECKED;
 
-/* The same on a thread of your own, which it blocks for `timeout` seconds at most. From: plain
- * threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker. */
+/* The same on a thread of your own, for `timeout` seconds at most. Blocks the calling thread. From:
+ * plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker. */
 SKUA_API int skua_event_wait_blocking(skua_event *event, double timeout) SKUA_CHECKED;
 
 /* ---- condition ---- */
@@ -92,7 +92,7 @@ typedef struct {
 SKUA_API int skua_cond_wait(skua_cond *cond) SKUA_CHECKED;
 
 /* Waits until predicate(arg) is true; it is called with the lock held and may not suspend.
- * May suspend. From: task that holds the lock. Otherwise as skua_cond_wait().
+ * May suspend. From: task that holds the lock. Returns as skua_cond_wait().
  * asyncio: Condition.wait_for(). */
 SKUA_API int skua_cond_wait_for(skua_cond *cond, bool (*predicate)(void *arg),
                                 void *arg) SKUA_CHECKED;
@@ -127,9 +127,9 @@ SKUA_API int skua_semaphore_acquire(skua_semaphore *s) SKUA_CHECKED;
  * Returns 0, -EBUSY, -EINVAL. */
 SKUA_API int skua_semaphore_try_acquire(skua_semaphore *s);
 
-/* skua_semaphore_acquire() on a thread of your own, which it blocks for `timeout` seconds at most.
- * From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a
- * worker. */
+/* skua_semaphore_acquire() on a thread of your own, for `timeout` seconds at most. Blocks the
+ * calling thread. From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL;
+ * -EPERM on a worker. */
 SKUA_API int skua_semaphore_acquire_blocking(skua_semaphore *s, double timeout) SKUA_CHECKED;
 
 /* Gives a permit back, to the first who waits if somebody does. Never suspends. From: any thread.
@@ -181,7 +181,8 @@ typedef struct {
 
 #define SKUA_RWLOCK_INIT { { 0 } }
 
-/* May suspend. From: task. Return 0, -ECANCELED, -EPERM, -EINVAL, -ENOMEM. */
+/* Takes it together with other readers, or alone. May suspend. From: task. Return 0, -ECANCELED,
+ * -EPERM, -EINVAL, -ENOMEM. */
 SKUA_API int skua_rwlock_acquire_read(skua_rwlock *lock) SKUA_CHECKED;
 SKUA_API int skua_rwlock_acquire_write(skua_rwlock *lock) SKUA_CHECKED;
 

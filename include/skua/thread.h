@@ -17,6 +17,7 @@ typedef struct {
 
 #define SKUA_TOKEN_INIT { { 0 } }
 
+/* Options of skua_to_thread() and skua_spawn_thread(). */
 struct skua_thread_opts {
     size_t size;       /* sizeof(struct skua_thread_opts); the macro fills it in */
     const char *lane;  /* NULL: "default"; "dns", "file", or one that .lanes of the run names */
