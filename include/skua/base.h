@@ -13,10 +13,9 @@
  *   From: any thread    Also on threads the runtime knows nothing about.
  *
  * Results are >= 0 or a negative errno value; nothing is reported through errno. -ECANCELED means
- * that the task was asked to stop, and never anything else. A parameter named ret_x may be NULL
- * and is written only on success. NULL is accepted where an object is
- * expected: calls answer -EINVAL, questions what is true of nothing, and what gives something back
- * or sets something does nothing.
+ * that the task was asked to stop, and never anything else. A parameter named ret_x may be NULL and
+ * is written only on success. NULL is accepted where an object is expected: calls answer -EINVAL,
+ * questions what is true of nothing, and what gives something back or sets something does nothing.
  *
  * A call that would have to wait, and finds no stack for others to go on with, fails with -ENOMEM
  * (docs/stacks.md).

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What a page says that an example prints is what the example must print.
 
-In the pages, a ```text block right behind the code of a whole example is its output. It has to match
-tests/examples/expected, with which the example itself is compared. Blocks that begin with a prompt
-show a session, and examples without an expected file of their name are left out.
+In the pages, a ```text block right behind the code of a whole example is its output. It has to
+match tests/examples/expected, with which the example itself is compared. Blocks that begin with a
+prompt show a session, and examples without an expected file of their name are left out.
 """
 import glob
 import os
