@@ -45,6 +45,13 @@ struct skua_door_opts {
 SKUA_API int skua_door_open_with(skua_door *door,
                                  double timeout) SKUA_CHECKED;
 
+/* ---- looking ---- */
+
+/* About all of these. Suspends. From: task. */
+
+/* Is it old? */
+SKUA_API bool skua_door_is_old(const skua_door *door);
+
 /* Is it open? Is it shut? Never suspend. From: any thread. */
 SKUA_API bool skua_door_is_open(const skua_door *door);
 SKUA_API bool skua_door_is_shut(const skua_door *door);
@@ -77,6 +84,8 @@ WANTED = [
     "[`skua_door`](#skua_door). Left short.\n\nNot below 0 \\| 1.\n",
     "* May suspend.\n* From: task.\n* Returns 0 or `-EINVAL`, and `*ret_err`.\n"
     "* asyncio: `Lock.acquire()`.\n",
+    "## Looking\n\nAbout all of these. Suspends. From: task.\n",
+    "Is it old?\n\n* Suspends.\n* From: task.\n",
     "bool skua_door_is_open(const skua_door *door);\nbool skua_door_is_shut(",
     "Is it open? Is it shut?\n\n* Never suspend.\n* From: any thread.\n",
 ]
@@ -84,7 +93,8 @@ WANTED = [
 # A change of the header, and what --check says about it.
 REFUSED = [
     ("May suspend. ", "", "skua_door_open: does it suspend?"),
-    ("From: any thread. ", "", "skua_door_is_open: from which threads"),
+    ("About all of these. Suspends. From: task.", "An essay.",
+     "skua_door_is_old: from which threads"),
     ("Returns 0 or", "Says 0 or", "skua_door_open: what does it return?"),
     ("/* Options of skua_door_open(). */\n", "", "skua_door_opts: no comment"),
     ("size_t size; /* the macro\n                    fills it in */", "size_t size;",
