@@ -117,7 +117,7 @@ SKUA_API int skua_failed(const void *value);
 /* ---- version ---- */
 
 /* The library's version as "MAJOR.MINOR.PATCH": a static string. The macros above say which
- * headers the program was compiled with. Never suspends. From: any thread. */
+ * headers the program was compiled with. Never suspends. From: any thread. asyncio: sys.version. */
 SKUA_API const char *skua_version(void);
 
 /* ---- the errno of a task ---- */
@@ -125,7 +125,7 @@ SKUA_API const char *skua_version(void);
 /* A free task may wake up on another thread, and compilers keep the address of errno over calls.
  * Hence this accessor, which is asked anew at each use: every task keeps its own errno over every
  * suspension. Returns the address of the caller's. Never suspends. From: any thread. Define
- * SKUA_NO_ERRNO_MACRO to keep the C library's macro. */
+ * SKUA_NO_ERRNO_MACRO to keep the C library's macro. asyncio has no such call. */
 SKUA_API int *skua_errno_location(void);
 
 #if !defined SKUA_NO_ERRNO_MACRO

@@ -70,11 +70,12 @@ SKUA_API int skua_var_reset(skua_var *var, skua_var_token token);
  * Returns a counted handle, the caller's, or NULL: out of memory. asyncio: copy_context(). */
 SKUA_API skua_context *skua_context_copy(void);
 
-/* One more reference. NULL is accepted. Never suspends. From: any thread. */
+/* One more reference. NULL is accepted. Never suspends. From: any thread. asyncio: another name for
+ * it. */
 SKUA_API skua_context *skua_context_retain(skua_context *context);
 
 /* Gives a handle back. Tasks that run in the context keep it. NULL is accepted. Never suspends.
- * From: any thread. */
+ * From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_context_release(skua_context *context);
 
 /* The value that the variable has in that context, else the default. Borrowed, as skua_var_get()'s.

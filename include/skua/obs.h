@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/obs.h: looking at a running runtime, from inside it. */
+/* skua/obs.h: looking at a running runtime, from inside it. asyncio has nothing of the kind but
+ * all_tasks(). */
 #ifndef SKUA_OBS_H
 #define SKUA_OBS_H
 

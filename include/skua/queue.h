@@ -35,7 +35,7 @@ SKUA_API int skua_queue_init_buffer(skua_queue *q, void **slots, size_t n);
 
 /* Gives the room back; the elements are the caller's affair. Nobody may wait. The queue is empty
  * afterwards, with nothing left to be dealt with, and usable, unless it was shut down: it stays so.
- * Never suspends. From: any thread. */
+ * Never suspends. From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_queue_fini(skua_queue *q);
 
 /* Puts an element in, waiting for room if the queue is full. May suspend. From: task.
@@ -55,7 +55,7 @@ SKUA_API int skua_queue_get_nowait(skua_queue *q, void **ret_item) SKUA_CHECKED;
 
 /* skua_queue_put() and skua_queue_get() for a thread of your own, for `timeout` seconds at most.
  * Blocks the calling thread. From: plain threads and to_thread functions. Return 0, -ETIMEDOUT,
- * -EPIPE, -ENOMEM, -EINVAL; -EPERM on a worker. */
+ * -EPIPE, -ENOMEM, -EINVAL; -EPERM on a worker. asyncio has no such call. */
 SKUA_API int skua_queue_put_blocking(skua_queue *q, void *item, double timeout) SKUA_CHECKED;
 SKUA_API int skua_queue_get_blocking(skua_queue *q, void **ret_item, double timeout) SKUA_CHECKED;
 

@@ -81,7 +81,8 @@ SKUA_API int skua_runner_close(skua_runner *r);
 
 /* Sets the program's allocator up for many threads (background purging, decay) when it is
  * jemalloc, else does nothing. Call it first thing in main() of a server; a library should leave
- * this to the program. Never suspends. From: any thread, before the runtime starts. */
+ * this to the program. Never suspends. From: any thread, before the runtime starts. asyncio has no
+ * such call. */
 SKUA_API void skua_tune_allocator(void);
 
 #ifndef __cplusplus

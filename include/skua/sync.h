@@ -32,11 +32,12 @@ typedef struct {
 SKUA_API int skua_lock_acquire(skua_lock *lock) SKUA_CHECKED;
 
 /* Takes the lock if it is free and nobody waits for it; never waits. Never suspends.
- * From: any thread. Returns 0, -EBUSY, -EINVAL. */
+ * From: any thread. Returns 0, -EBUSY, -EINVAL. asyncio has no such call. */
 SKUA_API int skua_lock_try_acquire(skua_lock *lock);
 
 /* skua_lock_acquire() for a thread of your own. Blocks the calling thread. From: plain threads and
- * to_thread functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM. */
+ * to_thread functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM.
+ * asyncio has no such call. */
 SKUA_API int skua_lock_acquire_blocking(skua_lock *lock) SKUA_CHECKED;
 
 /* Releases the lock; the first who waits for it has it. Never suspends. From: any thread.
@@ -71,7 +72,8 @@ SKUA_API bool skua_event_is_set(const skua_event *event);
 SKUA_API int skua_event_wait(skua_event *event) SKUA_CHECKED;
 
 /* The same on a thread of your own, for `timeout` seconds at most. Blocks the calling thread. From:
- * plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker. */
+ * plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker.
+ * asyncio has no such call. */
 SKUA_API int skua_event_wait_blocking(skua_event *event, double timeout) SKUA_CHECKED;
 
 /* ---- condition ---- */
@@ -124,12 +126,12 @@ typedef struct {
 SKUA_API int skua_semaphore_acquire(skua_semaphore *s) SKUA_CHECKED;
 
 /* Takes a permit if there is one and nobody waits. Never suspends. From: any thread.
- * Returns 0, -EBUSY, -EINVAL. */
+ * Returns 0, -EBUSY, -EINVAL. asyncio has no such call. */
 SKUA_API int skua_semaphore_try_acquire(skua_semaphore *s);
 
 /* skua_semaphore_acquire() on a thread of your own, for `timeout` seconds at most. Blocks the
  * calling thread. From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL;
- * -EPERM on a worker. */
+ * -EPERM on a worker. asyncio has no such call. */
 SKUA_API int skua_semaphore_acquire_blocking(skua_semaphore *s, double timeout) SKUA_CHECKED;
 
 /* Gives a permit back, to the first who waits if somebody does. Never suspends. From: any thread.
@@ -182,12 +184,12 @@ typedef struct {
 #define SKUA_RWLOCK_INIT { { 0 } }
 
 /* Takes it together with other readers, or alone. May suspend. From: task. Return 0, -ECANCELED,
- * -EPERM, -EINVAL, -ENOMEM. */
+ * -EPERM, -EINVAL, -ENOMEM. asyncio has no such call. */
 SKUA_API int skua_rwlock_acquire_read(skua_rwlock *lock) SKUA_CHECKED;
 SKUA_API int skua_rwlock_acquire_write(skua_rwlock *lock) SKUA_CHECKED;
 
 /* Releases what the caller took. Never suspend. From: any thread. Return 0; -EPERM when nobody
- * reads, or writes; -EINVAL. */
+ * reads, or writes; -EINVAL. asyncio has no such call. */
 SKUA_API int skua_rwlock_release_read(skua_rwlock *lock);
 SKUA_API int skua_rwlock_release_write(skua_rwlock *lock);
 
@@ -203,7 +205,7 @@ typedef struct {
 /* The first caller runs fn(arg), which may suspend; others wait until it has returned 0 or more.
  * When it returns a negative error, that caller gets it and the next one tries. fn must not call
  * this again. May suspend. From: task. Returns 0, fn's error, -ECANCELED, -EPERM, -EINVAL,
- * -ENOMEM. */
+ * -ENOMEM. asyncio has no such call. */
 SKUA_API int skua_once_run(skua_once *once, int (*fn)(void *arg), void *arg) SKUA_CHECKED;
 
 #ifdef __cplusplus

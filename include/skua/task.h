@@ -57,19 +57,20 @@ SKUA_API int skua_join(skua_task *task, void **ret_result) SKUA_CHECKED;
 
 /* ---- handles ---- */
 
-/* Takes one more reference. Never suspends. From: any thread. Returns `task`. asyncio has no such
- * call, nor the next three: the garbage collector counts. */
+/* Takes one more reference. Never suspends. From: any thread. Returns `task`. asyncio: another name
+ * for it. */
 SKUA_API skua_task *skua_retain(skua_task *task);
 
 /* Gives one reference back. The task runs on; once it is done and unreferenced it is gone.
- * Never suspends. From: any thread. */
+ * Never suspends. From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_release(skua_task *task);
 
-/* skua_release() of each of the n. Never suspends. From: any thread. */
+/* skua_release() of each of the n. Never suspends. From: any thread. asyncio: the garbage
+ * collector. */
 SKUA_API void skua_release_all(skua_task *const *tasks, size_t n);
 
 /* skua_release(), said on purpose: nobody will look at this task's result. Never suspends.
- * From: any thread. */
+ * From: any thread. asyncio: a task that is not kept. */
 SKUA_API void skua_detach(skua_task *task);
 
 /* ---- cancelling ---- */

@@ -62,10 +62,10 @@ SKUA_API int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
 SKUA_API skua_task *skua_spawn_thread_with(skua_fn fn, void *arg,
                                            const struct skua_thread_opts *opts);
 
-/* Sets the token. Never suspends. From: any thread. */
+/* Sets the token. Never suspends. From: any thread. asyncio has no such call. */
 SKUA_API void skua_token_set(skua_token *token);
 
-/* Is it set? Never suspends. From: any thread. */
+/* Is it set? Never suspends. From: any thread. asyncio has no such call. */
 SKUA_API bool skua_token_is_set(const skua_token *token);
 
 #ifndef __cplusplus

@@ -49,10 +49,10 @@ SKUA_API int skua_door_open_with(skua_door *door,
 
 /* About all of these. Suspends. From: task. */
 
-/* Is it old? */
+/* Is it old? asyncio has no such call. */
 SKUA_API bool skua_door_is_old(const skua_door *door);
 
-/* Is it open? Is it shut? Never suspend. From: any thread. */
+/* Is it open? Is it shut? Never suspend. From: any thread. asyncio: locked(). */
 SKUA_API bool skua_door_is_open(const skua_door *door);
 SKUA_API bool skua_door_is_shut(const skua_door *door);
 
@@ -85,7 +85,7 @@ WANTED = [
     "* May suspend.\n* From: task.\n* Returns 0 or `-EINVAL`, and `*ret_err`.\n"
     "* asyncio: `Lock.acquire()`.\n",
     "## Looking\n\nAbout all of these. Suspends. From: task.\n",
-    "Is it old?\n\n* Suspends.\n* From: task.\n",
+    "Is it old?\n\n* Suspends.\n* From: task.\n* asyncio has no such call.\n",
     "bool skua_door_is_open(const skua_door *door);\nbool skua_door_is_shut(",
     "Is it open? Is it shut?\n\n* Never suspend.\n* From: any thread.\n",
 ]
@@ -95,6 +95,7 @@ REFUSED = [
     ("May suspend. ", "", "skua_door_open: does it suspend?"),
     ("About all of these. Suspends. From: task.", "An essay.",
      "skua_door_is_old: from which threads"),
+    (" asyncio: locked().", "", "skua_door_is_open: which call of asyncio does it answer to?"),
     ("Returns 0 or", "Says 0 or", "skua_door_open: what does it return?"),
     ("/* Options of skua_door_open(). */\n", "", "skua_door_opts: no comment"),
     ("size_t size; /* the macro\n                    fills it in */", "size_t size;",
