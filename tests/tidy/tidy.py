@@ -36,6 +36,13 @@ DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
 SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
+# (files, what in them; None: the file itself, the page that has each as code or as a link)
+PROMISES = [
+    (r"rt/", r'"(SKUA_[A-Z_]+)"', "docs/debugging.md"),
+    (r"CMakeLists\.txt$", r"^(?:option|set)\((SKUA_\w+) (?:\"|.*CACHE)", "docs/install.md"),
+    (r"docs/[^/]+\.md$", None, "docs/README.md"),
+    (r"examples/\w+\.c$", None, "README.md"),
+]
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
@@ -82,6 +89,7 @@ class Tidy:
                 self.check_c(path, text)
         self.check_pairs()
         self.check_headers(names)
+        self.check_docs(names)
         return self.offences
 
     # ---- every text file ----
@@ -239,6 +247,19 @@ class Tidy:
         for path in names:
             if path.startswith("rt/") and path.endswith(".h") and path[3:] not in included:
                 self.offend(path, 1, "dead", "no file includes this header")
+
+    def check_docs(self, names):
+        """Tables and indexes have all that they promise to have."""
+        for path in names:
+            for where, pattern, page in PROMISES:
+                if page not in names or not re.match(where, path):
+                    continue
+                found = re.findall(pattern, self.read(path), re.M) if pattern else [path]
+                text = self.read(page)
+                for name in found:
+                    link = os.path.relpath(name, os.path.dirname(page) or ".")
+                    if name != page and "`%s`" % name not in text and "](%s)" % link not in text:
+                        self.offend(path, 1, "promise", "%s is not in %s" % (name, page))
 
 
 def is_source(path, text):

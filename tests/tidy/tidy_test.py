@@ -44,9 +44,13 @@ BAD = {
     "docs/other.md": ("<!-- file: rt/base/sys.c -->\n```c\nint no;\n```\n", {"snippet"}),
     "docs/nowhere.md": ("see [it](elsewhere/page.txt)\n", {"link"}),
     "docs/heading.md": ("see [it](quote.md#no-such-thing)\n", {"link"}),
+    "rt/base/knob.c": (SPDX + 'const char *k = "SKUA_KNOB";\n', {"promise"}),
+    "docs/lost.md": ("A page that the index forgets.\n", {"promise"}),
     "docs/loose.md": ("<!-- file: rt/base/sys.c -->\nint no;\n", {"snippet"}),
 }
 GOOD = {
+    "docs/debugging.md": "`SKUA_DEBUG`\n",
+    "rt/base/option.c": SPDX + 'const char *k = "SKUA_DEBUG";\n',
     "rt/README": "A folder may be linked too.\n",
     "rt/base/atomic.h": (SPDX + "#define rt_f(p) atomic_load_explicit(p, memory_order_relaxed)\n"),
     "rt/base/sys.c": (SPDX + '#include "base/atomic.h"\nint rt_c(int fd)\n{\n'
@@ -63,6 +67,10 @@ GOOD = {
     "docs/quote.md": ("<a id=\"name\"></a>\n\n<!-- file: rt/task/where.c -->\n```c\n"
                       "int *skua_errno_location(void)\n```\n"),
 }
+
+
+PAGES = [p[5:] for p in {**BAD, **GOOD} if p.startswith("docs/") and p != "docs/lost.md"]
+GOOD["docs/README.md"] = "".join("[a page](%s)\n" % page for page in PAGES)
 
 
 def write(root, path, text):
