@@ -18,7 +18,11 @@ INDEX, GUIDE = "docs/asyncio-index.md", "docs/asyncio.md"
 LATER = """
 TaskGroup TaskGroup.create_task TaskGroup.cancel Task.get_context
 create_eager_task_factory eager_task_factory EventLoop Queue.shutdown QueueShutDown
+AbstractServer.abort_clients AbstractServer.close_clients
 Server.abort_clients Server.close_clients StreamWriter.start_tls
+_AbstractEventLoopPolicy _DefaultEventLoopPolicy _get_event_loop_policy _set_event_loop_policy
+FrameCallGraphEntry.frame FutureCallGraph.awaited_by FutureCallGraph.call_stack
+FutureCallGraph.future
 capture_call_graph format_call_graph print_call_graph FrameCallGraphEntry FutureCallGraph
 future_add_to_awaited_by future_discard_from_awaited_by""".split()
 # What objects have and classes do not show.
@@ -44,7 +48,7 @@ def methods(cls):
     """Each public attribute, as the names of the classes that may have its row."""
     for name in dir(cls):
         if not name.startswith("_"):
-            owners = [c.__name__ for c in cls.__mro__ if c.__module__.lstrip("_")
+            owners = [c.__name__.lstrip("_") for c in cls.__mro__ if c.__module__.lstrip("_")
                       .startswith("asyncio") and hasattr(c, name)]
             yield name, owners
 
