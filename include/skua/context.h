@@ -5,7 +5,8 @@
  * plain thread, and every callback while it runs. A new task, a to_thread function and a callback
  * begin with a copy of the context of whoever started or registered them; the copy takes the same
  * short time however many variables there are. What they set stays with them. Two free tasks on two
- * cores never see each other's writes, unless both were given one context with .context. */
+ * cores never see each other's writes, unless both were given one context with .context.
+ * docs/context.md tells more. */
 #ifndef SKUA_CONTEXT_H
 #define SKUA_CONTEXT_H
 

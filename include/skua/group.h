@@ -29,8 +29,9 @@ extern "C" {
  * they use may go out of scope. Then it gives -ECANCELED, also if they all ended with a value;
  * without SKUA_RETURN_ERRORS the error of the first that failed otherwise. The same handle may
  * stand in several slots. n = 0 is 0. May suspend. From: task. Returns 0 or the number of failed
- * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK
- * (the caller is among them), -ENOMEM, -EPERM. asyncio: gather(). */
+ * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: no other is waited for or
+ * cancelled, SKUA_RELEASE holds), -EDEADLK (the caller is among them), -ENOMEM, -EPERM.
+ * asyncio: gather(). */
 SKUA_API int skua_gather(skua_task *const *tasks, size_t n, void **results,
                          unsigned flags) SKUA_CHECKED;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* skua/obs.h: looking at a running runtime, from inside it. asyncio has nothing of the kind but
- * all_tasks(). */
+ * all_tasks(). docs/debugging.md tells what to look at. */
 #ifndef SKUA_OBS_H
 #define SKUA_OBS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* skua/queue.h: queues between tasks, and between tasks and threads. asyncio: Queue, LifoQueue,
- * PriorityQueue. */
+ * PriorityQueue. docs/sync.md tells more. */
 #ifndef SKUA_QUEUE_H
 #define SKUA_QUEUE_H
 

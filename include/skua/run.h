@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/run.h: starting the runtime and running a program in it. asyncio: Runners. */
+/* skua/run.h: starting the runtime and running a program in it. asyncio: Runners.
+ * docs/running.md tells more, above all how a runtime ends. */
 #ifndef SKUA_RUN_H
 #define SKUA_RUN_H
 

@@ -5,7 +5,8 @@
  * static or at run time, they are ready. They may be used from any group, any worker and, where a
  * call says so, from plain threads; who waits is woken in its own home, in the order in which
  * waiting began. What is handed to a waiter that is cancelled at the same moment goes to the next
- * one. An object must outlive its waiters and must not be copied or moved while it is in use. */
+ * one. An object must outlive its waiters and must not be copied or moved while it is in use.
+ * docs/sync.md says which one to take when, and what a cancel does to each. */
 #ifndef SKUA_SYNC_H
 #define SKUA_SYNC_H
 

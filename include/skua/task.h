@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/task.h: tasks: start, await, cancel, ask, sleep. asyncio: Coroutines and Tasks. */
+/* skua/task.h: tasks: start, await, cancel, ask, sleep. asyncio: Coroutines and Tasks.
+ * More: docs/cancellation.md, docs/ownership.md, docs/suspension.md. */
 #ifndef SKUA_TASK_H
 #define SKUA_TASK_H
 

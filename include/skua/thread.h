@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/thread.h: work that blocks, on threads of bounded lanes. asyncio: to_thread(). */
+/* skua/thread.h: work that blocks, on threads of bounded lanes. asyncio: to_thread().
+ * docs/lanes.md tells more. */
 #ifndef SKUA_THREAD_H
 #define SKUA_THREAD_H
 
