@@ -13,8 +13,8 @@
  *         return (void *)((uintptr_t)skua_fork_join(&left) + right);
  *     }
  *
- * asyncio has nothing of the kind; its nearest are create_task() and run_in_executor(). The shape is
- * that of Cilk's spawn and sync. docs/fork-join.md has the rules. */
+ * asyncio has nothing of the kind; its nearest are create_task() and run_in_executor(). The shape
+ * is that of Cilk's spawn and sync. docs/fork-join.md has the rules. */
 #ifndef SKUA_FORK_H
 #define SKUA_FORK_H
 
