@@ -36,15 +36,6 @@ DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
 SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
-# (files, what in them; None: the file itself, the page that has each as code or as a link)
-PROMISES = [
-    (r"rt/", r'"(SKUA_[A-Z_]+)"', "docs/debugging.md"),
-    (r"CMakeLists\.txt$", r"^(?:option|set)\((SKUA_\w+) (?:\"|.*CACHE)", "docs/install.md"),
-    (r"docs/[^/]+\.md$", None, "docs/README.md"),
-    (r"examples/\w+\.c$", None, "README.md"),
-]
-FENCE = re.compile(r"^```.*?^```", re.M | re.S)
-LINK = re.compile(r"\]\(([^()\s]+)\)")
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -53,7 +44,6 @@ class Tidy:
         self.root = root
         self.offences = []
         self.pairs = {}
-        self.anchors_of = {}
 
     def offend(self, path, line, rule, text):
         self.offences.append((path, line, rule, text))
@@ -89,7 +79,6 @@ class Tidy:
                 self.check_c(path, text)
         self.check_pairs()
         self.check_headers(names)
-        self.check_docs(names)
         return self.offences
 
     # ---- every text file ----
@@ -108,7 +97,6 @@ class Tidy:
                     self.offend(path, number, "place", "no such page: " + page)
         if path.endswith(".md"):
             self.check_snippets(path, text, known)
-            self.check_links(path, text, known)
 
     def check_snippets(self, path, text, known):
         for match in SNIPPET.finditer(text):
@@ -121,30 +109,6 @@ class Tidy:
         marked = len(re.findall(r"^<!-- file: ", text, re.M))
         if marked != len(SNIPPET.findall(text)):
             self.offend(path, 1, "snippet", "a file mark without a code block after it")
-
-    def check_links(self, path, text, known):
-        folders = {os.path.dirname(name) for name in known}
-        for number, line in enumerate(prose(text).split("\n"), 1):
-            for target in LINK.findall(line):
-                if re.match(r"[a-z]+:", target):
-                    continue
-                page, _, anchor = target.partition("#")
-                there = os.path.normpath(os.path.join(os.path.dirname(path), page))
-                there = there if page else path
-                if there not in known and there not in folders:
-                    self.offend(path, number, "link", "leads nowhere: " + target)
-                elif anchor and there.endswith(".md") and anchor not in self.anchors(there):
-                    self.offend(path, number, "link", "no such heading: " + target)
-
-    def anchors(self, page):
-        """What a link to the page may name: its headings, as GitHub spells them, and its ids."""
-        if page not in self.anchors_of:
-            text = self.read(page)
-            titles = re.findall(r"^#+ +(.*?) *$", re.sub(FENCE, "", text), re.M)
-            titles = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles]
-            titles = [re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles]
-            self.anchors_of[page] = set(titles) | set(re.findall(r'<a id="([^"]+)">', text))
-        return self.anchors_of[page]
 
     # ---- sources ----
 
@@ -248,30 +212,11 @@ class Tidy:
             if path.startswith("rt/") and path.endswith(".h") and path[3:] not in included:
                 self.offend(path, 1, "dead", "no file includes this header")
 
-    def check_docs(self, names):
-        """Tables and indexes have all that they promise to have."""
-        for path in names:
-            for where, pattern, page in PROMISES:
-                if page not in names or not re.match(where, path):
-                    continue
-                found = re.findall(pattern, self.read(path), re.M) if pattern else [path]
-                text = self.read(page)
-                for name in found:
-                    link = os.path.relpath(name, os.path.dirname(page) or ".")
-                    if name != page and "`%s`" % name not in text and "](%s)" % link not in text:
-                        self.offend(path, 1, "promise", "%s is not in %s" % (name, page))
-
 
 def is_source(path, text):
     if path.endswith(SOURCES) or os.path.basename(path) == "CMakeLists.txt":
         return True
     return text.startswith("#!")
-
-
-def prose(text):
-    """A page without its code, in as many lines."""
-    text = FENCE.sub(lambda match: "\n" * match.group(0).count("\n"), text)
-    return re.sub(r"(`+)[^`\n]+\1(?!`)", "", text)
 
 
 def strip(text):

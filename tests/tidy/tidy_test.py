@@ -42,16 +42,9 @@ BAD = {
     "docs/page.md": ("see `elsewhere.md`\n", {"place"}),
     "docs/gone.md": ("<!-- file: examples/gone.c -->\n```c\nint x;\n```\n", {"snippet"}),
     "docs/other.md": ("<!-- file: rt/base/sys.c -->\n```c\nint no;\n```\n", {"snippet"}),
-    "docs/nowhere.md": ("see [it](elsewhere/page.txt)\n", {"link"}),
-    "docs/heading.md": ("see [it](quote.md#no-such-thing)\n", {"link"}),
-    "rt/base/knob.c": (SPDX + 'const char *k = "SKUA_KNOB";\n', {"promise"}),
-    "docs/lost.md": ("A page that the index forgets.\n", {"promise"}),
     "docs/loose.md": ("<!-- file: rt/base/sys.c -->\nint no;\n", {"snippet"}),
 }
 GOOD = {
-    "docs/debugging.md": "`SKUA_DEBUG`\n",
-    "rt/base/option.c": SPDX + 'const char *k = "SKUA_DEBUG";\n',
-    "rt/README": "A folder may be linked too.\n",
     "rt/base/atomic.h": (SPDX + "#define rt_f(p) atomic_load_explicit(p, memory_order_relaxed)\n"),
     "rt/base/sys.c": (SPDX + '#include "base/atomic.h"\nint rt_c(int fd)\n{\n'
                       "    return close(fd) < 0 ? -errno : 0;\n}\n"),
@@ -62,15 +55,9 @@ GOOD = {
     "rt/task/one.c": (SPDX + "int a; /* pairs: AB3 -> rt_b */\n"
                       "int b; /* pairs: AB3 <- rt_a */\n"),
     "docs/memory-order.md": "**AB3** holds.\n\nAs in `docs/memory-order.md`.\n",
-    "docs/links.md": ("# What `it` is: a_b\n\n[a](#what-it-is-a_b) [b](quote.md#name) [c](../rt)\n"
-                      "[d](https://localhost/x) `[e](nowhere.c)`\n\n```c\nf[1](nowhere);\n```\n"),
-    "docs/quote.md": ("<a id=\"name\"></a>\n\n<!-- file: rt/task/where.c -->\n```c\n"
+    "docs/quote.md": ("<!-- file: rt/task/where.c -->\n```c\n"
                       "int *skua_errno_location(void)\n```\n"),
 }
-
-
-PAGES = [p[5:] for p in {**BAD, **GOOD} if p.startswith("docs/") and p != "docs/lost.md"]
-GOOD["docs/README.md"] = "".join("[a page](%s)\n" % page for page in PAGES)
 
 
 def write(root, path, text):
