@@ -17,8 +17,8 @@
  * is written only on success. NULL is accepted where an object is expected: calls answer -EINVAL,
  * questions what is true of nothing, and what gives something back or sets something does nothing.
  *
- * A call that would have to wait, and finds no stack for others to go on with, fails with -ENOMEM
- * (docs/stacks.md).
+ * A call that would have to wait fails with -ENOMEM where there is no stack for others to go on
+ * with (docs/stacks.md), or no memory for its timer.
  *
  * Time is a double in seconds, on the clock of skua_loop_time(). A timeout <= 0 means one try,
  * then -ETIMEDOUT; INFINITY means no limit; NaN is -EINVAL.

@@ -108,7 +108,8 @@ typedef struct {
 SKUA_API int skua_timeout_enter(skua_timeout *scope, double delay);
 
 /* Moves the limit to `when` on the clock of skua_loop_time() (INFINITY: none). Never suspends.
- * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already), -EPERM.
+ * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already, or is not
+ * open), -EPERM in another task, -ENOMEM (it has no limit then).
  * asyncio: Timeout.reschedule(). */
 SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
 
@@ -118,7 +119,8 @@ SKUA_API bool skua_timeout_expired(const skua_timeout *scope);
 
 /* Leaves the scope; `err` is what the body ended with. Takes the scope's own request back. Never
  * suspends. From: the task inside the scope. Returns `err`, except that -ECANCELED becomes
- * -ETIMEDOUT if this scope asked for it and nobody else did since it was entered.
+ * -ETIMEDOUT if this scope asked for it and nobody else did since it was entered; -EINVAL when it
+ * is not open, -EPERM in another task.
  * asyncio: Timeout.__aexit__. */
 SKUA_API int skua_timeout_exit(skua_timeout *scope, int err) SKUA_CHECKED;
 
