@@ -62,11 +62,12 @@ SKUA_API double skua_loop_time(void);
 SKUA_API skua_handle skua_call_soon(skua_cb cb, void *arg);
 
 /* Calls cb(arg) after `delay` seconds, by deadline, equal ones in the order of these calls; 0 goes
- * through the timers too. Otherwise as skua_call_soon(); {0} for NaN.
+ * through the timers too. Never suspends. From: as skua_call_soon(). {0} also for NaN.
  * asyncio: loop.call_later(). */
 SKUA_API skua_handle skua_call_later(double delay, skua_cb cb, void *arg);
 
-/* Calls cb(arg) when skua_loop_time() has reached `when`. Otherwise as skua_call_later().
+/* Calls cb(arg) when skua_loop_time() has reached `when`. Never suspends. From: as
+ * skua_call_soon(). Otherwise as skua_call_later().
  * asyncio: loop.call_at(). */
 SKUA_API skua_handle skua_call_at(double when, skua_cb cb, void *arg);
 

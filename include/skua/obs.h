@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/obs.h: looking at a running runtime, from inside it. */
+/* skua/obs.h: looking at a running runtime, from inside it. asyncio has nothing of the kind but
+ * all_tasks(). docs/debugging.md tells what to look at. */
 #ifndef SKUA_OBS_H
 #define SKUA_OBS_H
 
@@ -9,6 +10,7 @@
 extern "C" {
 #endif
 
+/* The whole runtime in numbers. */
 struct skua_stats {
     size_t size;             /* sizeof(struct skua_stats), set by the caller */
     int workers;             /* threads that run tasks, without spares */
@@ -21,6 +23,7 @@ struct skua_stats {
     uint64_t spares_started; /* threads started in place of held workers */
 };
 
+/* One worker, or one spare. */
 struct skua_worker_stats {
     size_t size;          /* sizeof(struct skua_worker_stats), set by the caller */
     uint64_t tasks;       /* tasks started or resumed here */
@@ -36,7 +39,7 @@ struct skua_census_row {
     size_t size;        /* sizeof(struct skua_census_row), set by the caller in the first row */
     const char *where;  /* "file:line", "an unknown place" or "other places"; static storage */
     char name[32];      /* of one of them, cut; "" where none that was seen has a name */
-    uint64_t tasks;
+    uint64_t tasks;     /* all of them */
     uint64_t suspended; /* of these, waiting: each has a stack, and so a page at least */
 };
 
@@ -74,9 +77,9 @@ SKUA_API int skua_census(struct skua_census_row *ret_rows, size_t n);
  * a lane that does not exist), -EPERM. */
 SKUA_API int skua_lane_stats_get(const char *lane, struct skua_lane_stats *ret_stats);
 
-/* The index of the worker whose thread calls, or -1 on other threads. In a free task it may change
- * at each suspension, and is .workers or more (never above 255) on a spare that stands in for a
- * held worker. Never suspends. From: any thread. */
+/* On which worker's thread does this run? In a free task the answer may change at each suspension.
+ * Never suspends. From: any thread. Returns the worker's index, which is .workers or more (never
+ * above 255) on a spare that stands in for a held worker; -1 on other threads. */
 SKUA_API int skua_worker_index(void);
 
 #ifdef __cplusplus
