@@ -57,6 +57,62 @@ struct skua_lane_stats {
     double wait_max;    /* seconds that a call was queued at most */
 };
 
+/* ---- errors nobody was there to get ---- */
+
+/* What a report is about. */
+enum skua_exception_kind {
+    SKUA_EXCEPTION_OTHER,       /* made by skua_call_exception_handler()'s caller                */
+    SKUA_EXCEPTION_UNRETRIEVED, /* a task or future ended with an error nobody looked at         */
+    SKUA_EXCEPTION_SHIELDED,    /* the same behind a shield that was cancelled before           */
+    SKUA_EXCEPTION_LEFTOVER,    /* a task failed while the end of run cancelled it               */
+    SKUA_EXCEPTION_STUBBORN,    /* a task did not end within .shutdown_timeout                   */
+    SKUA_EXCEPTION_THREAD,      /* a thread call did not return, its thread is left alone        */
+    SKUA_EXCEPTION_SWALLOWED,   /* debug mode: a cancelled task returned a value                 */
+    SKUA_EXCEPTION_UNRELEASED   /* debug mode: the handle of a task was never released           */
+};
+
+/* One report. What does not apply is NULL or 0; all of it lives as long as the call. */
+struct skua_exception_context {
+    size_t size;               /* sizeof(struct skua_exception_context) */
+    const char *message;       /* all of it in one line, what the default handler prints */
+    enum skua_exception_kind kind;
+    skua_task *task;           /* borrowed */
+    int error;                 /* a negative errno value */
+    const char *error_message; /* given with skua_failf() */
+    const char *name;          /* of the task, or of who made the thread call */
+    const char *where;         /* where it was spawned, or called */
+};
+
+typedef void (*skua_exception_cb)(const struct skua_exception_context *context, void *arg);
+
+/* Reports of the caller's runtime go to cb(context, arg) from now on, on the thread on which they
+ * come up, which may be none of the runtime's; NULL: to the default handler again. A handler is
+ * told of errors never retrieved in every mode, the default one prints them in debug mode only.
+ * The handler is a callback, never inside a task: it may not suspend. What is reported while it
+ * runs goes to the default handler, so that one that fails itself cannot go round in a circle.
+ * Never suspends. From: runtime. Returns 0, -EPERM. asyncio: loop.set_exception_handler(). */
+SKUA_API int skua_set_exception_handler(skua_exception_cb cb, void *arg);
+
+/* Prints context->message as one line on stderr. Never suspends. From: any thread.
+ * asyncio: loop.default_exception_handler(). */
+SKUA_API void skua_default_exception_handler(const struct skua_exception_context *context);
+
+/* Gives the context to the handler of the caller's runtime, or the default one. Never suspends.
+ * From: runtime. Returns 0, -EINVAL (size, or no message), -EPERM.
+ * asyncio: loop.call_exception_handler(). */
+SKUA_API int skua_call_exception_handler(const struct skua_exception_context *context);
+
+/* ---- debug mode ---- */
+
+/* A task or callback that holds its loop longer than that, without suspending, is reported while it
+ * does, with its name and where it is, and again when it is over; see docs/stuck.md. This sets the
+ * seconds for the caller's runtime, in any mode; INFINITY: never. At the start it is SKUA_STALL_MS,
+ * else 0.1 in debug mode, else never. Never suspends. From: runtime. Returns 0, -EINVAL (NaN, or
+ * not above 0), -EPERM. asyncio: loop.slow_callback_duration. */
+SKUA_API int skua_set_slow_callback_duration(double seconds);
+
+/* ---- counters ---- */
+
 /* Fills in *ret_stats, of which the caller has set .size. The counters are read one by one while
  * the runtime runs. Never suspends. From: runtime. Returns 0, -EINVAL, -EPERM. */
 SKUA_API int skua_stats_get(struct skua_stats *ret_stats);

@@ -140,6 +140,7 @@ static void run_step(struct rt_worker *w, struct skua_group *g, struct rt_step *
 {
     w->in_group = g->is_free ? NULL : g;
     w->in_step_group = g;
+    RT_STAT_INC(&w->steps); /* the watch looks at each for itself */
     step->run(step);
     w->in_group = NULL;
     w->in_step_group = NULL;

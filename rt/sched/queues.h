@@ -29,8 +29,8 @@ void rt_notify(struct rt_runtime *rt);
 void rt_give_away(struct rt_worker *w);
 void rt_ring(struct rt_worker *w);
 
-/* Withdraws a step that is queued somewhere in its home; on the home's thread. */
-void rt_unpost_step(struct rt_step *step);
+/* Withdraws a step that is queued somewhere in its home; on the home's thread. False: it is not. */
+bool rt_unpost_step(struct rt_step *step);
 /* The same for the expired timer of a task. */
 void rt_unpost_hop(struct skua_task *t);
 

@@ -204,24 +204,25 @@ void rt_fire_step(struct rt_step *step, struct rt_fifo *out)
         rt_post_step(step);
 }
 
-static void unpost(struct skua_group *g, uintptr_t item)
+static bool unpost(struct skua_group *g, uintptr_t item)
 {
     rt_absorb_pinned(g->worker);
     size_t place = rt_fifo_remove(&g->fifo, item);
     if (!place)
-        (void)rt_fifo_remove(&g->arrivals, item);
-    else if (place <= g->batch)
+        return rt_fifo_remove(&g->arrivals, item) > 0;
+    if (place <= g->batch)
         g->batch--;
+    return true;
 }
 
-void rt_unpost_step(struct rt_step *step)
+bool rt_unpost_step(struct rt_step *step)
 {
-    unpost(step->home, rt_item(&step->link, RT_TAG_STEP));
+    return unpost(step->home, rt_item(&step->link, RT_TAG_STEP));
 }
 
 void rt_unpost_hop(struct skua_task *t)
 {
-    unpost(t->group, rt_item(&t->hop, RT_TAG_HOP));
+    (void)unpost(t->group, rt_item(&t->hop, RT_TAG_HOP));
     t->timer.hop_queued = 0;
 }
 
