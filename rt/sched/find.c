@@ -71,11 +71,11 @@ struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim)
     return t;
 }
 
-/* Changes when the worker picks a task or starts one. */
+/* Changes when the worker picks a task or starts one; a pick from the bottom lowers it by one. */
 static uint64_t signs_of_life(struct rt_worker *w)
 {
-    /* relaxed: a hint */
-    return RT_STAT_GET(&w->steps) + (uint64_t)rt_load_relaxed(&w->deque.bottom);
+    /* relaxed, both: a hint */
+    return 2 * RT_STAT_GET(&w->steps) + (uint64_t)rt_load_relaxed(&w->deque.bottom);
 }
 
 bool rt_shows_life(struct rt_worker *w, struct rt_worker *victim)
