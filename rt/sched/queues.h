@@ -37,10 +37,11 @@ void rt_unpost_hop(struct skua_task *t);
 /* On the group's thread: an item behind everything that is ready. */
 void rt_group_enqueue(struct skua_group *g, uintptr_t item);
 
-/* On the group's thread: it has `ready` items and nothing else, no event, no timer due. */
+/* On the group's thread: it has `ready` items and nothing else, no event, no timer due, and nobody
+ * spawned the running task eagerly, to go on before anything else. */
 static inline bool rt_group_has_only(struct rt_worker *w, struct skua_group *g, size_t ready)
 {
-    return g->fifo.count == ready && !g->arrivals.head &&
+    return g->fifo.count == ready && !g->arrivals.head && !w->eager_back &&
            rt_timers_next(&w->timers) > w->timers.seen &&
            !rt_load_relaxed(&w->pinned_inbox.head); /* relaxed: what comes later comes later */
 }

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 
+#include "sched/cancel.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
 int rt_delivered(struct skua_task *t)
 {
     t->flags |= RT_TASK_MISSED;
+    (void)rt_cancel_take_due(t); /* several requests before a delivery are one */
     return -ECANCELED;
 }
 
@@ -73,9 +75,10 @@ int rt_wait_begin(struct rt_worker *w, uint64_t *ret_name)
         *ret_name = rt_wait_name(t, ticket);
         return 0;
     }
-    (void)rt_ww_drop_cancel(&t->wait);
     if (t->group)
         requeue(w);
+    /* after the trip: requests that came during it are one with the first */
+    (void)rt_ww_drop_cancel(&t->wait);
     return rt_delivered(t);
 }
 
