@@ -39,7 +39,6 @@ int skua_serve_streams_with(int fd, skua_stream_fn handler, void *arg,
                             const struct skua_serve_streams_opts *opts)
 {
     static const struct skua_serve_streams_opts defaults = {.size = sizeof defaults};
-    struct skua_stream *probe;
     opts = opts ? opts : &defaults;
     if (!handler || opts->size != sizeof *opts || isnan(opts->linger) || opts->linger < 0)
         return -EINVAL;
@@ -57,9 +56,8 @@ int skua_serve_streams_with(int fd, skua_stream_fn handler, void *arg,
                                           .group = opts->group,
                                           .max_connections = opts->max_connections,
                                           .drain = opts->drain};
-    int r = rt_stream_new(&server.opts, &probe); /* to hear now what each connection would */
+    int r = rt_stream_check(&server.opts); /* now, and not at each connection */
     if (r < 0)
         return r;
-    rt_stream_unref(probe);
     return skua_serve_with(fd, on_connection, &server, &serve);
 }

@@ -97,7 +97,7 @@ static int append_to_tail(struct skua_stream *s, const struct iovec *iov, int n,
 
 /* Nobody sends and nothing waits to be sent: the caller may try. In a task only: a callback has no
  * place to be counted in. */
-static bool take_turn(struct skua_stream *s)
+static bool take_turn(struct skua_stream *s, struct rt_stream_side *ret_out)
 {
     if (!rt_current())
         return false;
@@ -105,18 +105,16 @@ static bool take_turn(struct skua_stream *s)
     bool mine = !s->sending && !s->head && check(s) == 0;
     if (mine)
         s->sending = true;
+    *ret_out = s->out;
     rt_stream_unlock(s, NULL);
     return mine;
 }
 
 /* By the holder of `sending`. Bytes, or -errno; what cannot be sent now counts as 0. */
-static ssize_t send_now(struct skua_stream *s, const struct iovec *iov, int n)
+static ssize_t send_now(struct rt_stream_side out, const struct iovec *iov, int n)
 {
     struct iovec pieces[PIECES];
     struct rt_io io;
-    rt_stream_lock(s);
-    struct rt_stream_side out = s->out;
-    rt_stream_unlock(s, NULL);
     ssize_t r = rt_io_begin(&io, out.fd, 0);
     if (r < 0)
         return r;
@@ -182,8 +180,9 @@ int skua_stream_writelines(skua_stream *s, const struct iovec *iov, int n)
         struct rt_chunk *c = chunk_new(total); /* before a byte is sent: all of it, or none */
         if (!c)
             return -ENOMEM;
-        if (take_turn(s))
-            return finish_turn(s, c, iov, n, total, send_now(s, iov, n));
+        struct rt_stream_side out;
+        if (take_turn(s, &out))
+            return finish_turn(s, c, iov, n, total, send_now(out, iov, n));
         copy_pieces(c, iov, n, 0);
         r = enqueue(s, c, false);
         if (r < 0) {

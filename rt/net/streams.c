@@ -30,15 +30,34 @@ static size_t max_for(size_t max, size_t high)
     return max > high ? max : high + 1;
 }
 
-int rt_stream_new(const struct skua_stream_opts *opts, struct skua_stream **ret)
+/* Zeroes become the defaults. 0 or -EINVAL. */
+static int complete(const struct skua_stream_opts *opts, struct skua_stream_opts *ret)
 {
-    static const struct skua_stream_opts defaults = {.size = sizeof defaults};
-    opts = opts ? opts : &defaults;
-    size_t limit = or_else(opts->limit, LIMIT_DEFAULT);
-    size_t high = or_else(opts->high_water, HIGH_DEFAULT);
-    size_t low = or_else(opts->low_water, high / LOW_DIVISOR);
-    if (opts->size != sizeof *opts || limit > LIMIT_MAX || high > LIMIT_MAX || low > high)
+    *ret = opts ? *opts : (struct skua_stream_opts){.size = sizeof *ret};
+    ret->limit = or_else(ret->limit, LIMIT_DEFAULT);
+    ret->high_water = or_else(ret->high_water, HIGH_DEFAULT);
+    ret->low_water = or_else(ret->low_water, ret->high_water / LOW_DIVISOR);
+    if (ret->size != sizeof *ret || ret->limit > LIMIT_MAX || ret->high_water > LIMIT_MAX ||
+        ret->low_water > ret->high_water)
         return -EINVAL;
+    ret->write_max = max_for(or_else(ret->write_max, ret->high_water * MAX_FACTOR),
+                             ret->high_water);
+    return 0;
+}
+
+int rt_stream_check(const struct skua_stream_opts *opts)
+{
+    struct skua_stream_opts all;
+    return complete(opts, &all);
+}
+
+/* Without descriptors as yet. 0, -EINVAL, -ENOMEM. */
+static int stream_new(const struct skua_stream_opts *opts, struct skua_stream **ret)
+{
+    struct skua_stream_opts all;
+    int r = complete(opts, &all);
+    if (r < 0)
+        return r;
     struct skua_stream *s = rt_calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
@@ -46,10 +65,10 @@ int rt_stream_new(const struct skua_stream_opts *opts, struct skua_stream **ret)
     rt_init(&s->users, 1);
     rt_init(&s->refs, 1);
     s->in.fd = s->out.fd = -1;
-    s->limit = limit;
-    s->high = high;
-    s->low = low;
-    s->max = max_for(or_else(opts->write_max, high * MAX_FACTOR), high);
+    s->limit = all.limit;
+    s->high = all.high_water;
+    s->low = all.low_water;
+    s->max = all.write_max;
     *ret = s;
     return 0;
 }
@@ -220,7 +239,7 @@ int skua_stream_open_with(int read_fd, int write_fd, skua_stream **ret_stream,
         return -EINVAL;
     if (read_fd < -1 || write_fd < -1)
         return -EBADF;
-    int r = rt_stream_new(opts, &s);
+    int r = stream_new(opts, &s);
     if (r < 0)
         return r;
     int in = read_fd < 0 ? -1 : descriptor_for(read_fd, keep);
@@ -245,7 +264,7 @@ int skua_stream_open_with(int read_fd, int write_fd, skua_stream **ret_stream,
 int skua_stream_open_connection_with(const char *addr, double timeout, skua_stream **ret_stream,
                                      const struct skua_stream_opts *opts)
 {
-    if (!ret_stream || (opts && opts->size != sizeof *opts))
+    if (!ret_stream || rt_stream_check(opts) < 0)
         return -EINVAL;
     int fd = skua_connect_with(addr, timeout, opts ? opts->connect : NULL);
     if (fd < 0)

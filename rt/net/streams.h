@@ -66,8 +66,8 @@ struct skua_stream {
 
 /* ---- streams.c: the life of it ---- */
 
-/* Fresh: sides -1, limits set. 0, -EINVAL, -ENOMEM. */
-RT_MUST_USE int rt_stream_new(const struct skua_stream_opts *opts, struct skua_stream **ret);
+/* 0 or -EINVAL. */
+int rt_stream_check(const struct skua_stream_opts *opts);
 void rt_stream_unref(struct skua_stream *s);
 /* The descriptors go now, whatever is unsent. Nothing locked; more than once does no harm. */
 void rt_stream_drop_fds(struct skua_stream *s);
