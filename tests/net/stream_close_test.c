@@ -296,9 +296,35 @@ static void *check_flush_cancelled(void *arg)
     return arg;
 }
 
+static void *check_flush_by_reader(void *arg)
+{
+    /* A question whose sending was cancelled, and nothing but the wait for its answer. */
+    skua_stream *s[2];
+    char *all = malloc(4 << 20);
+    open_pair(UNIX, s);
+    stuff(s[0]);
+    say(s[0], "?");
+    let_them();
+    cancel_all_but(NULL);
+    let_them();
+    struct read_task t = {.s = s[0], .read = read_line, .timeout = 20.0};
+    skua_task *task = skua_spawn(run_read, &t);
+    ssize_t n = 0;
+    while (n == 0 || all[n - 1] != '?')
+        assert_true((n = skua_stream_read(s[1], all, 4 << 20, 20.0)) > 0);
+    say(s[1], "answer\n");
+    join(task);
+    assert_int_equal(t.r, 7);
+    free(all);
+    release_pair(s);
+    return arg;
+}
+
 static void test_a_cancelled_flush_loses_nothing(void **state)
 {
     (void)state;
+    run_with(check_flush_by_reader, 1, false);
+    run_with(check_flush_by_reader, 2, false);
     run_with(check_flush_cancelled, 1, false);
     run_with(check_flush_cancelled, 2, false);
 }
