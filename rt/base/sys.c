@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/sys.h"
+#include "base/sys_door.h"
 
 #include "base/clock.h"
 #include "base/san.h"
@@ -15,9 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Every use and the reading of errno that belongs to it. Never inlined, like all functions of this
- * file: the compiler takes the address of errno for a constant of the function it is in. */
-static RT_NOINLINE int failure(void)
+/* Every use and the reading of errno that belongs to it. */
+RT_NOINLINE int rt_sys_failure(void)
 {
     int err = errno;
     return err == ECANCELED ? -EIO : -err;
@@ -85,7 +84,7 @@ void rt_fault_transfer_cap(size_t max)
     rt_store_relaxed(&transfer_cap, max);
 }
 
-static inline int fault(enum rt_sys_call call)
+int rt_sys_fault(enum rt_sys_call call)
 {
     struct fault *f = &faults[call];
     uint64_t plan = rt_load_relaxed(&f->plan);
@@ -98,94 +97,67 @@ static inline int fault(enum rt_sys_call call)
     return -(int)(plan >> 32 & 0xffff);
 }
 
-static inline size_t capped(size_t n)
+size_t rt_sys_capped(size_t n)
 {
     size_t cap = rt_load_relaxed(&transfer_cap);
 
     return cap != 0 && n > cap ? cap : n;
 }
 
-#else
-#define fault(call) 0
-#define capped(n)   (n)
 #endif
-
-/* The value of expr, or -errno; or the injected error without evaluating expr. */
-#define ONCE(call, expr) \
-    ({ \
-        int64_t once_r = fault(call); \
-        if (once_r == 0) { \
-            int once_errno = errno; /* the task's own: our failures are not its business */ \
-            once_r = (expr); \
-            if (once_r < 0) { \
-                once_r = failure(); \
-                errno = once_errno; \
-            } \
-        } \
-        once_r; \
-    })
-
-#define RETRY(call, expr) \
-    ({ \
-        int64_t retry_r; \
-        do { \
-            retry_r = ONCE(call, expr); \
-        } while (retry_r == -EINTR); \
-        retry_r; \
-    })
 
 /* ---- bytes ---- */
 
 RT_NOINLINE ssize_t rt_sys_read(int fd, void *buf, size_t n)
 {
-    return RETRY(RT_SYS_READ, read(fd, buf, capped(n)));
+    return RT_SYS_RETRY(RT_SYS_READ, read(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_write(int fd, const void *buf, size_t n)
 {
-    return RETRY(RT_SYS_WRITE, write(fd, buf, capped(n)));
+    return RT_SYS_RETRY(RT_SYS_WRITE, write(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_readv(int fd, const struct iovec *iov, int n)
 {
-    return RETRY(RT_SYS_READV, readv(fd, iov, n));
+    return RT_SYS_RETRY(RT_SYS_READV, readv(fd, iov, n));
 }
 
 RT_NOINLINE ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n)
 {
-    return RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
+    return RT_SYS_RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
 }
 
 RT_NOINLINE ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags)
 {
-    return RETRY(RT_SYS_RECV, recv(fd, buf, capped(n), flags));
+    return RT_SYS_RETRY(RT_SYS_RECV, recv(fd, buf, rt_sys_capped(n), flags));
 }
 
 RT_NOINLINE ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags)
 {
-    return RETRY(RT_SYS_SEND, send(fd, buf, capped(n), flags | MSG_NOSIGNAL));
+    return RT_SYS_RETRY(RT_SYS_SEND, send(fd, buf, rt_sys_capped(n), flags | MSG_NOSIGNAL));
 }
 
 RT_NOINLINE ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
                                     socklen_t *from_len)
 {
-    return RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
+    return RT_SYS_RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
 }
 
 RT_NOINLINE ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags,
                                   const struct sockaddr *to, socklen_t to_len)
 {
-    return RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
+    return RT_SYS_RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
 }
 
 RT_NOINLINE ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    return RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
+    return RT_SYS_RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
 }
 
 RT_NOINLINE ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    return RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+    return RT_SYS_RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
 RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
@@ -199,15 +171,15 @@ RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
 
 RT_NOINLINE int rt_sys_open(const char *path, int flags, mode_t mode)
 {
-    return (int)RETRY(RT_SYS_OPEN, open(path, flags | O_CLOEXEC, mode));
+    return (int)RT_SYS_RETRY(RT_SYS_OPEN, open(path, flags | O_CLOEXEC, mode));
 }
 
 RT_NOINLINE int rt_sys_close(int fd)
 {
-    int injected = fault(RT_SYS_CLOSE);
+    int injected = rt_sys_fault(RT_SYS_CLOSE);
     int rc = close(fd);
     if (rc < 0)
-        rc = failure();
+        rc = rt_sys_failure();
     if (injected < 0)
         rc = injected;
     return rc == -EINTR ? 0 : rc;
@@ -215,45 +187,45 @@ RT_NOINLINE int rt_sys_close(int fd)
 
 RT_NOINLINE int rt_sys_fstat(int fd, struct stat *ret_st)
 {
-    return (int)RETRY(RT_SYS_FSTAT, fstat(fd, ret_st));
+    return (int)RT_SYS_RETRY(RT_SYS_FSTAT, fstat(fd, ret_st));
 }
 
 RT_NOINLINE int rt_sys_fcntl_getfl(int fd)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_GETFL));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_GETFL));
 }
 
 RT_NOINLINE int rt_sys_fcntl_setfl(int fd, int flags)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_SETFL, flags));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_SETFL, flags));
 }
 
 RT_NOINLINE int rt_sys_fcntl_dupfd(int fd, int min_fd)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_DUPFD_CLOEXEC, min_fd));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_DUPFD_CLOEXEC, min_fd));
 }
 
 RT_NOINLINE int rt_sys_pipe2(int ret_fds[2], int flags)
 {
-    return (int)ONCE(RT_SYS_PIPE2, pipe2(ret_fds, flags));
+    return (int)RT_SYS_ONCE(RT_SYS_PIPE2, pipe2(ret_fds, flags));
 }
 
 RT_NOINLINE int rt_sys_eventfd(void)
 {
-    return (int)ONCE(RT_SYS_EVENTFD, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    return (int)RT_SYS_ONCE(RT_SYS_EVENTFD, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 }
 
 RT_NOINLINE int rt_sys_eventfd_ring(int fd)
 {
     uint64_t one = 1;
-    int64_t rc = RETRY(RT_SYS_EVENTFD_RING, write(fd, &one, sizeof(one)));
+    int64_t rc = RT_SYS_RETRY(RT_SYS_EVENTFD_RING, write(fd, &one, sizeof(one)));
     return rc < 0 && rc != -EAGAIN ? (int)rc : 0;
 }
 
 RT_NOINLINE int rt_sys_eventfd_drain(int fd)
 {
     uint64_t count;
-    int64_t rc = RETRY(RT_SYS_EVENTFD_DRAIN, read(fd, &count, sizeof(count)));
+    int64_t rc = RT_SYS_RETRY(RT_SYS_EVENTFD_DRAIN, read(fd, &count, sizeof(count)));
     if (rc == -EAGAIN)
         return 0;
     return rc < 0 ? (int)rc : 1;
@@ -263,84 +235,84 @@ RT_NOINLINE int rt_sys_eventfd_drain(int fd)
 
 RT_NOINLINE int rt_sys_socket(int domain, int type, int protocol)
 {
-    return (int)ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
+    return (int)RT_SYS_ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
 }
 
 RT_NOINLINE int rt_sys_socketpair(int domain, int type, int protocol, int ret_fds[2])
 {
-    return (int)ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
+    return (int)RT_SYS_ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
 }
 
 RT_NOINLINE int rt_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    return (int)ONCE(RT_SYS_BIND, bind(fd, addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_BIND, bind(fd, addr, len));
 }
 
 RT_NOINLINE int rt_sys_listen(int fd, int backlog)
 {
-    return (int)ONCE(RT_SYS_LISTEN, listen(fd, backlog));
+    return (int)RT_SYS_ONCE(RT_SYS_LISTEN, listen(fd, backlog));
 }
 
 RT_NOINLINE int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    int64_t rc = ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
+    int64_t rc = RT_SYS_ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
     return rc == -EINTR ? -EINPROGRESS : (int)rc;
 }
 
 RT_NOINLINE int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_len, int flags)
 {
-    return (int)RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
+    return (int)RT_SYS_RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
 }
 
 RT_NOINLINE int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value)
 {
     socklen_t len = sizeof(*ret_value);
-    return (int)ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
 }
 
 RT_NOINLINE int rt_sys_setsockopt_int(int fd, int level, int name, int value)
 {
-    return (int)ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
+    return (int)RT_SYS_ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 RT_NOINLINE int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
-    return (int)ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
 }
 
 RT_NOINLINE int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
-    return (int)ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
 }
 
 RT_NOINLINE int rt_sys_shutdown(int fd, int how)
 {
-    return (int)ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
+    return (int)RT_SYS_ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
 }
 
 /* ---- readiness ---- */
 
 RT_NOINLINE int rt_sys_epoll_create(void)
 {
-    return (int)ONCE(RT_SYS_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
 }
 
 RT_NOINLINE int rt_sys_epoll_add(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_mod(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_del(int ep, int fd)
 {
     struct epoll_event ev = { 0 };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev));
 }
 
 /* The modern form; -ENOSYS where it is missing, and under ThreadSanitizer, which does not know it.
@@ -355,14 +327,14 @@ static int64_t epoll_wait_ns(int ep, struct epoll_event *ret_events, int n, int6
     return -ENOSYS;
 #else
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
-    return ONCE(RT_SYS_EPOLL_PWAIT2,
+    return RT_SYS_ONCE(RT_SYS_EPOLL_PWAIT2,
                 epoll_pwait2(ep, ret_events, n, timeout_ns < 0 ? NULL : &ts, NULL));
 #endif
 }
 
 RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n, int64_t timeout_ns)
 {
-    int64_t rc = fault(RT_SYS_EPOLL_WAIT);
+    int64_t rc = rt_sys_fault(RT_SYS_EPOLL_WAIT);
     if (rc == 0) {
         rc = -ENOSYS;
         if (!rt_load_relaxed(&pwait2_is_missing)) {
@@ -375,7 +347,7 @@ RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n,
         if (rc == -ENOSYS) {
             rc = epoll_wait(ep, ret_events, n, rt_ms_from_ns(timeout_ns));
             if (rc < 0)
-                rc = failure();
+                rc = rt_sys_failure();
         }
     }
     return rc == -EINTR ? 0 : (int)rc;
@@ -388,7 +360,7 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
     uint64_t deadline = rt_ns_add(rt_clock_now(), forth);
     int64_t rc;
     do {
-        rc = ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
+        rc = RT_SYS_ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
         timeout_ms = rt_ms_from_ns(rt_ns_until(deadline, rt_clock_now()));
     } while (rc == -EINTR);
     return rc > 0 ? p.revents : (int)rc;
@@ -397,7 +369,7 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
 RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout_ns)
 {
     struct timespec t = rt_timespec_from_ns((uint64_t)timeout_ns);
-    int rc = (int)ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
+    int rc = (int)RT_SYS_ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
     return rc == -EINTR ? 0 : rc;
 }
 
@@ -405,30 +377,30 @@ RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout
 RT_NOINLINE int rt_sys_mmap_reserve(size_t size, void **ret_addr)
 {
     void *addr = MAP_FAILED;
-    int rc = fault(RT_SYS_MMAP);
+    int rc = rt_sys_fault(RT_SYS_MMAP);
     if (rc < 0)
         return rc;
     addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (addr == MAP_FAILED)
-        return failure();
+        return rt_sys_failure();
     *ret_addr = addr;
     return 0;
 }
 
 RT_NOINLINE int rt_sys_munmap(void *addr, size_t len)
 {
-    return (int)ONCE(RT_SYS_MUNMAP, munmap(addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_MUNMAP, munmap(addr, len));
 }
 
 RT_NOINLINE int rt_sys_mprotect_none(void *addr, size_t len)
 {
-    return (int)ONCE(RT_SYS_MPROTECT, mprotect(addr, len, PROT_NONE));
+    return (int)RT_SYS_ONCE(RT_SYS_MPROTECT, mprotect(addr, len, PROT_NONE));
 }
 
 RT_NOINLINE int rt_sys_madvise(void *addr, size_t len, int advice)
 {
-    return (int)ONCE(RT_SYS_MADVISE, madvise(addr, len, advice));
+    return (int)RT_SYS_ONCE(RT_SYS_MADVISE, madvise(addr, len, advice));
 }
 
 size_t rt_sys_page_size(void)
@@ -447,7 +419,7 @@ static void cut_name(char ret_name[16], const char *name)
 
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name)
 {
-    int rc = -fault(RT_SYS_THREAD_CREATE);
+    int rc = -rt_sys_fault(RT_SYS_THREAD_CREATE);
     int before = errno;
     if (rc == 0)
         rc = pthread_create(&ret->id, NULL, fn, arg);
@@ -466,6 +438,11 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 int rt_sys_thread_join(struct rt_thread thread)
 {
     return -pthread_join(thread.id, NULL);
+}
+
+void rt_sys_thread_detach(struct rt_thread thread)
+{
+    (void)pthread_detach(thread.id); /* it is ours and neither joined nor detached yet */
 }
 
 int rt_sys_thread_name(const char *name)
@@ -522,17 +499,17 @@ int rt_sys_gettid(void)
 
 RT_NOINLINE int rt_sys_tgkill(int tid, int sig)
 {
-    return (int)ONCE(RT_SYS_TGKILL, syscall(SYS_tgkill, getpid(), tid, sig));
+    return (int)RT_SYS_ONCE(RT_SYS_TGKILL, syscall(SYS_tgkill, getpid(), tid, sig));
 }
 
 RT_NOINLINE int rt_sys_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old)
 {
-    return (int)ONCE(RT_SYS_SIGACTION, sigaction(sig, act, ret_old));
+    return (int)RT_SYS_ONCE(RT_SYS_SIGACTION, sigaction(sig, act, ret_old));
 }
 
 RT_NOINLINE int rt_sys_sigaltstack(const stack_t *ss, stack_t *ret_old)
 {
-    return (int)ONCE(RT_SYS_SIGALTSTACK, sigaltstack(ss, ret_old));
+    return (int)RT_SYS_ONCE(RT_SYS_SIGALTSTACK, sigaltstack(ss, ret_old));
 }
 
 int rt_sys_sched_yield(void)
@@ -545,7 +522,8 @@ RT_NOINLINE int rt_sys_affinity_count(void)
     /* The raw call: it says how much it wrote, and 65536 CPUs are enough where cpu_set_t ends at
      * 1024. */
     unsigned long mask[65536 / (8 * sizeof(unsigned long))];
-    int64_t bytes = ONCE(RT_SYS_AFFINITY, syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask));
+    int64_t bytes =
+        RT_SYS_ONCE(RT_SYS_AFFINITY, syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask));
     int count = 0;
     if (bytes < 0)
         return (int)bytes;
@@ -587,13 +565,14 @@ int rt_sys_restore_sigpipe(void)
 RT_NOINLINE int rt_sys_futex_wait(RT_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
-    int64_t rc = ONCE(RT_SYS_FUTEX_WAIT, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                                                 timeout_ns < 0 ? NULL : &ts, NULL, 0));
+    int64_t rc =
+        RT_SYS_ONCE(RT_SYS_FUTEX_WAIT, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                                               timeout_ns < 0 ? NULL : &ts, NULL, 0));
     return rc == -EINTR ? 0 : (int)rc;
 }
 
 RT_NOINLINE int rt_sys_futex_wake(RT_ATOMIC(uint32_t) *word, int n)
 {
-    return (int)ONCE(RT_SYS_FUTEX_WAKE,
+    return (int)RT_SYS_ONCE(RT_SYS_FUTEX_WAKE,
                      syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0));
 }
