@@ -296,6 +296,21 @@ static void *check_flush_cancelled(void *arg)
     return arg;
 }
 
+static void *check_abort_of_unsent(void *arg)
+{
+    /* Nobody is sending what is unsent: abort itself has to deal with it. */
+    skua_stream *s[2];
+    open_pair(UNIX, s);
+    stuff(s[0]);
+    cancel_all_but(NULL);
+    let_them();
+    assert_int_equal(skua_stream_abort(s[0]), 0);
+    assert_int_equal(skua_stream_unsent(s[0]), 0);
+    assert_int_equal(skua_stream_wait_closed(s[0], 20.0), -ECONNABORTED);
+    release_pair(s);
+    return arg;
+}
+
 static void *check_flush_by_reader(void *arg)
 {
     /* A question whose sending was cancelled, and nothing but the wait for its answer. */
@@ -325,6 +340,8 @@ static void test_a_cancelled_flush_loses_nothing(void **state)
     (void)state;
     run_with(check_flush_by_reader, 1, false);
     run_with(check_flush_by_reader, 2, false);
+    run_with(check_abort_of_unsent, 1, false);
+    run_with(check_abort_of_unsent, 2, false);
     run_with(check_flush_cancelled, 1, false);
     run_with(check_flush_cancelled, 2, false);
 }
