@@ -360,6 +360,8 @@ int rt_tg_join(struct rt_tg *g, int body_err)
     bool has_error = has_child_error(g) || (body_err < 0 && body_err != -ECANCELED);
     if (has_error && others_ask)
         rt_cancel_pend(g->parent); /* the error goes first; the cancel is felt at the next wait */
+    if (others_ask && (has_error || is_cancelled))
+        (void)rt_cancel_take_due(g->parent); /* though it may be on its way still */
     if (has_error || !is_cancelled || (g->has_asked && !others_ask))
         return 0;
     return -ECANCELED;

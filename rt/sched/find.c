@@ -187,7 +187,9 @@ static void park(struct rt_worker *w)
         rt_rescue_sleep(w, park_timeout(w), &batch);
         rt_watch_note_unpark(w->rt);
     }
-    if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
+    if (awake) /* maybe for an event, which would be there again at the next look */
+        SKUA_IGNORE(rt_poll(&w->poller, 0, &batch));
+    else if (rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
         w->searching = rt_idle_search(&w->rt->idle);

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 
+#include "sched/cancel.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
 int rt_delivered(struct skua_task *t)
 {
     t->flags |= RT_TASK_MISSED;
+    (void)rt_cancel_take_due(t); /* several requests before a delivery are one */
     return -ECANCELED;
 }
 
