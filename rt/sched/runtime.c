@@ -22,6 +22,7 @@
 #include "sched/spawn.h"
 
 void (*rt_report_leftovers)(struct rt_runtime *rt);
+enum rt_stuck (*rt_deadlock_look)(struct rt_runtime *rt, bool is_late);
 
 /* --- workers --- */
 
