@@ -88,7 +88,7 @@ static void drop_timers(struct rt_timers *ts)
 
 static void worker_fini(struct rt_worker *w)
 {
-    rt_absorb_pinned(w);
+    rt_absorb_all_pinned(w);
     for (struct skua_group *g = w->ring_head; g; g = g->ring_next) {
         drop_fifo(&g->fifo);
         drop_fifo(&g->arrivals);
