@@ -118,7 +118,7 @@ bool rt_work_visible(struct rt_runtime *rt, bool one_by_one)
 
 static bool own_mail(struct rt_worker *w)
 {
-    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox);
+    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox) || w->mail.head;
 }
 
 /* A callback that ran after the deque was looked at may have put something there. */
@@ -183,9 +183,7 @@ static void park(struct rt_worker *w)
     bool awake = !busy && w->rt->time.is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
     if (!busy && !awake) {
         RT_STAT_INC(&w->parks);
-        rt_watch_note_park(w->rt);
         rt_rescue_sleep(w, park_timeout(w), &batch);
-        rt_watch_note_unpark(w->rt);
     }
     if (awake) /* maybe for an event, which would be there again at the next look */
         SKUA_IGNORE(rt_poll(&w->poller, 0, &batch));

@@ -247,6 +247,9 @@ CASES = {
     "lock": run_plain,
     "queue": run_plain,
     "fork_join": run_plain,
+    "virtual_time": run_plain,
+    "signals": run_plain,
+    "reader": run_plain,
     "host": run_plain,
 }
 
