@@ -84,7 +84,8 @@ SKUA_API int skua_process_shell_with(const char *command, skua_process **ret_pro
 /* Lets go of it: closes the parent's ends of the pipes and frees the handle. A child that still
  * runs runs on, and is reaped when it ends, also after the end of the runtime (by a thread that is
  * there only as long as such children are); kill it first if it shall not. NULL: does nothing.
- * Calls under way in other tasks go on. Never suspends. From: any thread. */
+ * Under tasks that wait for it these go on; who communicates gets -EBADF. Never suspends. From: any
+ * thread. */
 SKUA_API void skua_process_release(skua_process *process);
 
 /* Waits until it has ended. With pipes that nobody reads this may take for ever: the child waits

@@ -195,8 +195,8 @@ int rt_process_await(struct skua_process *p, uint64_t deadline)
         if (role == ENDED)
             return 0;
         int r = role == WATCH ? watch(p, pidfd, deadline) : follow(p, deadline);
-        if (r == -ETIMEDOUT && rt_process_look(p))
-            return 0;
+        if ((r == -ETIMEDOUT || r == -EBADF) && rt_process_look(p))
+            return 0; /* just now; or the pidfd was closed by who does not know it */
         if (r < 0)
             return r;
     }
