@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/san.h"
+#include "base/sys_call.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -17,7 +18,7 @@
 
 /* Every use and the reading of errno that belongs to it. Never inlined, like all functions of this
  * file: the compiler takes the address of errno for a constant of the function it is in. */
-static RT_NOINLINE int failure(void)
+RT_NOINLINE int rt_sys_failure(void)
 {
     int err = errno;
     return err == ECANCELED ? -EIO : -err;
@@ -85,7 +86,7 @@ void rt_fault_transfer_cap(size_t max)
     rt_store_relaxed(&transfer_cap, max);
 }
 
-static inline int fault(enum rt_sys_call call)
+int rt_sys_fault(enum rt_sys_call call)
 {
     struct fault *f = &faults[call];
     uint64_t plan = rt_load_relaxed(&f->plan);
@@ -98,52 +99,25 @@ static inline int fault(enum rt_sys_call call)
     return -(int)(plan >> 32 & 0xffff);
 }
 
-static inline size_t capped(size_t n)
+size_t rt_sys_capped(size_t n)
 {
     size_t cap = rt_load_relaxed(&transfer_cap);
 
     return cap != 0 && n > cap ? cap : n;
 }
 
-#else
-#define fault(call) 0
-#define capped(n)   (n)
 #endif
-
-/* The value of expr, or -errno; or the injected error without evaluating expr. */
-#define ONCE(call, expr) \
-    ({ \
-        int64_t once_r = fault(call); \
-        if (once_r == 0) { \
-            int once_errno = errno; /* the task's own: our failures are not its business */ \
-            once_r = (expr); \
-            if (once_r < 0) { \
-                once_r = failure(); \
-                errno = once_errno; \
-            } \
-        } \
-        once_r; \
-    })
-
-#define RETRY(call, expr) \
-    ({ \
-        int64_t retry_r; \
-        do { \
-            retry_r = ONCE(call, expr); \
-        } while (retry_r == -EINTR); \
-        retry_r; \
-    })
 
 /* ---- bytes ---- */
 
 RT_NOINLINE ssize_t rt_sys_read(int fd, void *buf, size_t n)
 {
-    return RETRY(RT_SYS_READ, read(fd, buf, capped(n)));
+    return RETRY(RT_SYS_READ, read(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_write(int fd, const void *buf, size_t n)
 {
-    return RETRY(RT_SYS_WRITE, write(fd, buf, capped(n)));
+    return RETRY(RT_SYS_WRITE, write(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_readv(int fd, const struct iovec *iov, int n)
@@ -156,36 +130,9 @@ RT_NOINLINE ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n)
     return RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
 }
 
-RT_NOINLINE ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags)
+RT_NOINLINE ssize_t rt_sys_pread(int fd, void *buf, size_t n, off_t offset)
 {
-    return RETRY(RT_SYS_RECV, recv(fd, buf, capped(n), flags));
-}
-
-RT_NOINLINE ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags)
-{
-    return RETRY(RT_SYS_SEND, send(fd, buf, capped(n), flags | MSG_NOSIGNAL));
-}
-
-RT_NOINLINE ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
-                                    socklen_t *from_len)
-{
-    return RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
-}
-
-RT_NOINLINE ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags,
-                                  const struct sockaddr *to, socklen_t to_len)
-{
-    return RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
-}
-
-RT_NOINLINE ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-    return RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
-}
-
-RT_NOINLINE ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-    return RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+    return RETRY(RT_SYS_PREAD, pread(fd, buf, rt_sys_capped(n), offset));
 }
 
 RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
@@ -204,10 +151,10 @@ RT_NOINLINE int rt_sys_open(const char *path, int flags, mode_t mode)
 
 RT_NOINLINE int rt_sys_close(int fd)
 {
-    int injected = fault(RT_SYS_CLOSE);
+    int injected = rt_sys_fault(RT_SYS_CLOSE);
     int rc = close(fd);
     if (rc < 0)
-        rc = failure();
+        rc = rt_sys_failure();
     if (injected < 0)
         rc = injected;
     return rc == -EINTR ? 0 : rc;
@@ -259,65 +206,6 @@ RT_NOINLINE int rt_sys_eventfd_drain(int fd)
     return rc < 0 ? (int)rc : 1;
 }
 
-/* ---- sockets ---- */
-
-RT_NOINLINE int rt_sys_socket(int domain, int type, int protocol)
-{
-    return (int)ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
-}
-
-RT_NOINLINE int rt_sys_socketpair(int domain, int type, int protocol, int ret_fds[2])
-{
-    return (int)ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
-}
-
-RT_NOINLINE int rt_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
-{
-    return (int)ONCE(RT_SYS_BIND, bind(fd, addr, len));
-}
-
-RT_NOINLINE int rt_sys_listen(int fd, int backlog)
-{
-    return (int)ONCE(RT_SYS_LISTEN, listen(fd, backlog));
-}
-
-RT_NOINLINE int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
-{
-    int64_t rc = ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
-    return rc == -EINTR ? -EINPROGRESS : (int)rc;
-}
-
-RT_NOINLINE int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_len, int flags)
-{
-    return (int)RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
-}
-
-RT_NOINLINE int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value)
-{
-    socklen_t len = sizeof(*ret_value);
-    return (int)ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
-}
-
-RT_NOINLINE int rt_sys_setsockopt_int(int fd, int level, int name, int value)
-{
-    return (int)ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
-}
-
-RT_NOINLINE int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len)
-{
-    return (int)ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
-}
-
-RT_NOINLINE int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len)
-{
-    return (int)ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
-}
-
-RT_NOINLINE int rt_sys_shutdown(int fd, int how)
-{
-    return (int)ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
-}
-
 /* ---- readiness ---- */
 
 RT_NOINLINE int rt_sys_epoll_create(void)
@@ -362,7 +250,7 @@ static int64_t epoll_wait_ns(int ep, struct epoll_event *ret_events, int n, int6
 
 RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n, int64_t timeout_ns)
 {
-    int64_t rc = fault(RT_SYS_EPOLL_WAIT);
+    int64_t rc = rt_sys_fault(RT_SYS_EPOLL_WAIT);
     if (rc == 0) {
         rc = -ENOSYS;
         if (!rt_load_relaxed(&pwait2_is_missing)) {
@@ -375,7 +263,7 @@ RT_NOINLINE int rt_sys_epoll_wait(int ep, struct epoll_event *ret_events, int n,
         if (rc == -ENOSYS) {
             rc = epoll_wait(ep, ret_events, n, rt_ms_from_ns(timeout_ns));
             if (rc < 0)
-                rc = failure();
+                rc = rt_sys_failure();
         }
     }
     return rc == -EINTR ? 0 : (int)rc;
@@ -405,13 +293,13 @@ RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout
 RT_NOINLINE int rt_sys_mmap_reserve(size_t size, void **ret_addr)
 {
     void *addr = MAP_FAILED;
-    int rc = fault(RT_SYS_MMAP);
+    int rc = rt_sys_fault(RT_SYS_MMAP);
     if (rc < 0)
         return rc;
     addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (addr == MAP_FAILED)
-        return failure();
+        return rt_sys_failure();
     *ret_addr = addr;
     return 0;
 }
@@ -447,7 +335,7 @@ static void cut_name(char ret_name[16], const char *name)
 
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name)
 {
-    int rc = -fault(RT_SYS_THREAD_CREATE);
+    int rc = -rt_sys_fault(RT_SYS_THREAD_CREATE);
     int before = errno;
     if (rc == 0)
         rc = pthread_create(&ret->id, NULL, fn, arg);

@@ -235,6 +235,8 @@ CASES = {
     "map": run_plain,
     "to_thread": run_plain,
     "lanes": run_plain,
+    "names": run_plain,
+    "udp": run_plain,
     "fetch_sync": fetch("fetch_sync"),
     "fetch_async": fetch("fetch_async"),
     "fetch_async_order": fetch("fetch_async", "/delay/1.5", "/delay/0.5", "/plaintext"),

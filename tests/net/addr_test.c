@@ -7,7 +7,7 @@
 
 static void test_addr_reads_ip4(void **state)
 {
-    struct rt_addr a;
+    skua_addr a;
     (void)state;
     assert_int_equal(rt_addr_parse("127.0.0.1:8080", &a), 0);
     struct sockaddr_in *sin = (struct sockaddr_in *)&a.sa;
@@ -21,7 +21,7 @@ static void test_addr_reads_ip4(void **state)
 
 static void test_addr_reads_ip6(void **state)
 {
-    struct rt_addr a;
+    skua_addr a;
     (void)state;
     assert_int_equal(rt_addr_parse("[::1]:65535", &a), 0);
     struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&a.sa;
@@ -36,7 +36,7 @@ static void test_addr_reads_ip6(void **state)
 
 static void test_addr_reads_unix(void **state)
 {
-    struct rt_addr a;
+    skua_addr a;
     struct sockaddr_un *sun = (struct sockaddr_un *)&a.sa;
     (void)state;
     assert_int_equal(rt_addr_parse("unix:/tmp/x", &a), 0);
@@ -50,7 +50,7 @@ static void test_addr_reads_unix(void **state)
 
 static void test_addr_checks_the_length_of_unix_names(void **state)
 {
-    struct rt_addr a;
+    skua_addr a;
     char text[256];
     const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path;
     (void)state;
@@ -100,7 +100,7 @@ static void test_addr_refuses_what_is_none(void **state)
         "UNIX:/x",
         "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1",
     };
-    struct rt_addr a;
+    skua_addr a;
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(rt_addr_parse(texts[i], &a), -EINVAL);
