@@ -75,7 +75,7 @@ enum skua_exception_kind {
 struct skua_exception_context {
     size_t size;               /* sizeof(struct skua_exception_context) */
     const char *message;       /* all of it in one line, what the default handler prints */
-    enum skua_exception_kind kind; /* which one */
+    enum skua_exception_kind kind; /* what is reported */
     skua_task *task;           /* borrowed */
     int error;                 /* a negative errno value */
     const char *error_message; /* given with skua_failf() */
