@@ -167,11 +167,13 @@ static int watch(struct skua_process *p, int pidfd, uint64_t deadline)
     return r < 0 ? r : 0;
 }
 
+static const struct rt_wait_kind child_kind = { .what = "a child process", .is_shown = true };
+
 /* 0: look again. */
 static int follow(struct skua_process *p, uint64_t deadline)
 {
     struct rt_wq_node node;
-    int r = rt_wq_begin(&node);
+    int r = rt_wq_begin(&node, &child_kind, p);
     if (r < 0)
         return r;
     rt_wq_lock(&p->q);

@@ -212,12 +212,14 @@ static int closed(const struct skua_stream *s)
     return s->closed ? s->error : -EAGAIN;
 }
 
+static const struct rt_wait_kind stream_kind = { .what = "a stream", .is_shown = true };
+
 /* Once. 0: look again. */
 static int wait_on(struct skua_stream *s, struct rt_wq_list *list,
                    int (*state)(const struct skua_stream *s), uint64_t deadline)
 {
     struct rt_wq_node node;
-    int r = rt_wq_begin(&node);
+    int r = rt_wq_begin(&node, &stream_kind, s);
     if (r < 0)
         return r;
     rt_stream_lock(s);
