@@ -147,8 +147,8 @@ int rt_run_main(struct rt_runtime *rt, const struct rt_main *what, void **ret_re
     end_interrupt(&i);
     if (r == 0)
         r = outcome(main, &i, ret_result);
-    else
-        (void)rt_cancel(main); /* the loop could not run: nobody will look at it */
+    else if (rt->has_runner)
+        (void)rt_cancel(main); /* nobody will look at it; the end of run cancels what is left */
     rt_task_unref(NULL, main);
     return r;
 }

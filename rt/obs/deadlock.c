@@ -90,20 +90,26 @@ struct stuck {
 
 enum state { NEW, ON_PATH, SEEN, TOLD };
 
+/* Retained. */
 static bool collect_one(struct stuck *s, struct skua_task *t)
 {
-    bool ours = rt_load_relaxed(&t->runtime) == s->rt->id; /* relaxed: fixed while retained */
-    bool waits = !ours || rt_task_is_future(t) || waits_for_tasks(s->rt, t);
-    if (ours && waits && !rt_task_is_future(t)) {
-        s->total++;
-        if (s->n < TASKS_MAX) {
-            s->state[s->n] = NEW;
-            s->task[s->n++] = t;
-            return true;
-        }
+    bool waits = waits_for_tasks(s->rt, t);
+    if (waits && s->n < TASKS_MAX) {
+        s->state[s->n] = NEW;
+        s->task[s->n++] = t;
+    } else {
+        rt_task_unref(NULL, t);
     }
-    rt_task_unref(NULL, t);
+    s->total += waits;
     return waits;
+}
+
+/* A task of the runtime, which stays as it is while no worker runs: futures and other runtimes'
+ * tasks may come and go meanwhile, and are not touched. */
+static bool is_ours(struct rt_runtime *rt, struct skua_task *t)
+{
+    /* relaxed: see above */
+    return rt_load_relaxed(&t->runtime) == rt->id && rt_task_kind(t) < RT_KIND_FUTURE;
 }
 
 /* All tasks of the runtime. False: one of them will go on. */
@@ -112,7 +118,7 @@ static bool collect(struct stuck *s)
     uint32_t carved = rt_slab_carved();
     for (uint32_t slot = 1; slot <= carved; slot++) {
         struct skua_task *t = rt_slab_at(slot);
-        if (t && rt_st_try_retain_pending(&t->state) && !collect_one(s, t))
+        if (t && is_ours(s->rt, t) && rt_st_try_retain_pending(&t->state) && !collect_one(s, t))
             return false;
     }
     return true;

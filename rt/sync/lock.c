@@ -42,12 +42,12 @@ static const struct rt_wait_kind lock_kind = { .what = "a lock", .is_shown = tru
                                                .whose = ", held by ", .tasks = see_holder };
 
 /* Lock of the queue held. */
-static bool take(struct lock *l)
+static bool take(struct lock *l, const struct skua_task *holder)
 {
     if (l->taken || rt_wq_has_waiters(&l->q.list))
         return false;
     l->taken = true;
-    l->holder = number_of(rt_current());
+    l->holder = number_of(holder);
     return true;
 }
 
@@ -81,7 +81,7 @@ static void note_arrival(struct lock *l)
 static int wait_for_it(struct lock *l, struct rt_wq_node *node)
 {
     rt_wq_lock(&l->q);
-    if (take(l)) { /* released meanwhile, on another core */
+    if (take(l, rt_current())) { /* released meanwhile, on another core */
         rt_wq_unlock(&l->q, NULL);
         int r = rt_wq_abandon(node);
         if (r < 0)
@@ -98,15 +98,19 @@ static int wait_for_it(struct lock *l, struct rt_wq_node *node)
     return r;
 }
 
-int skua_lock_try_acquire(skua_lock *lock)
+static int try_acquire(struct lock *l, const struct skua_task *holder)
 {
-    struct lock *l = of(lock);
     if (!l)
         return -EINVAL;
     rt_wq_lock(&l->q);
-    bool taken = take(l);
+    bool taken = take(l, holder);
     rt_wq_unlock(&l->q, NULL);
     return taken ? 0 : -EBUSY;
+}
+
+int skua_lock_try_acquire(skua_lock *lock)
+{
+    return try_acquire(of(lock), rt_current());
 }
 
 int skua_lock_acquire(skua_lock *lock)
@@ -114,7 +118,7 @@ int skua_lock_acquire(skua_lock *lock)
     struct rt_worker *w = rt_self();
     if (!w || !w->cur)
         return lock ? -EPERM : -EINVAL;
-    int r = skua_lock_try_acquire(lock);
+    int r = try_acquire(of(lock), w->cur);
     if (r != -EBUSY) {
         rt_spend_budget(w, false);
         return r;

@@ -5,6 +5,7 @@
 
 #include "base/sys.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -162,6 +163,28 @@ static void test_cpu_unreadable_affinity_is_one(void **state)
 }
 #endif
 
+static void *wait_for_end(void *fd)
+{
+    char c;
+    return read(*(int *)fd, &c, 1) == 0 ? NULL : fd;
+}
+
+static void test_thread_count_counts_one_more(void **state)
+{
+    int fds[2];
+    pthread_t thread;
+    int before = rt_thread_count();
+
+    (void)state;
+    assert_true(before >= 1);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_end, &fds[0]), 0);
+    assert_int_equal(rt_thread_count(), before + 1);
+    close(fds[1]);
+    pthread_join(thread, NULL);
+    close(fds[0]);
+}
+
 #define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -175,6 +198,7 @@ int main(void)
         UNIT(test_cpu_hybrid_takes_the_tighter),
         UNIT(test_cpu_garbage_is_no_quota),
         UNIT(test_cpu_real_machine_is_at_least_one),
+        UNIT(test_thread_count_counts_one_more),
 #ifdef RT_TESTING
         UNIT(test_cpu_unreadable_affinity_is_one),
 #endif

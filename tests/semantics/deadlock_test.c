@@ -103,6 +103,24 @@ static int future_scenario(void)
     return verdict(skua_run(future_main, NULL), -EDEADLK);
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* Beside threads that are the runtime's, or only clean up. */
+static void *idle_threads_main(void *arg)
+{
+    T_EXPECT_INT(skua_to_thread(nothing, NULL, NULL), 0);
+    return future_main(arg);
+}
+
+static int idle_threads_scenario(void)
+{
+    skua_tune_allocator();
+    return verdict(skua_run(idle_threads_main, NULL), -EDEADLK);
+}
+
 static void *get_from(void *queue)
 {
     int r = skua_queue_get(queue, NULL, INFINITY);
@@ -204,6 +222,7 @@ static void test_what_nobody_will_do_is_named(void **state)
     (void)state;
     run_child("future", &child);
     expect_text(&child, "awaits nobodys, which nobody completes");
+    run_child("idle_threads", &child);
     run_child("kinds", &child);
     expect_text(&child, "getter (spawned at ");
     expect_text(&child, "waits for an element of a queue at 0x");
@@ -535,6 +554,7 @@ static const struct t_scenario scenarios[] = {
     { "virtual_ring", virtual_ring_scenario },
     { "locks", locks_scenario },
     { "future", future_scenario },
+    { "idle_threads", idle_threads_scenario },
     { "kinds", kinds_scenario },
     { "loop", loop_scenario },
     { "runner", runner_scenario },
