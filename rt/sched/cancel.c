@@ -18,8 +18,6 @@
 
 enum { DEPTH_MAX = 48 }; /* nested combinators on one stack; deeper ones take a turn of their own */
 
-#define COMBINED ((uintptr_t)1)
-
 void rt_cancel_pend(struct skua_task *t)
 {
     (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
@@ -119,15 +117,15 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
             rt_cancel_pend(t);
         return NULL;
     }
-    if (t->awaiting == 0) {
+    struct rt_awaitable *combined = rt_combined(t);
+    if (t->awaiting == 0 || (combined && !combined->cancel)) {
         if (rt_ww_claim(&t->wait, rt_ww_ticket(word), ECANCELED) == RT_CLAIM_SUBMIT)
             rt_ready(t);
         else
             rt_cancel_pend(t); /* another thread was faster: its wake is on the way, and is lost */
         return NULL;
     }
-    if (t->awaiting & COMBINED) {
-        struct rt_awaitable *combined = (struct rt_awaitable *)(t->awaiting & ~COMBINED);
+    if (combined) {
         if (!combined->cancel(combined))
             rt_cancel_pend(t);
         return NULL;
