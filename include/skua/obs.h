@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/obs.h: looking at a running runtime, from inside it. asyncio has nothing of the kind but
- * all_tasks(). docs/debugging.md tells what to look at. */
+/* skua/obs.h: a running runtime seen from inside: what goes wrong in it, and its counters.
+ * docs/debugging.md tells what to look at. */
 #ifndef SKUA_OBS_H
 #define SKUA_OBS_H
 
@@ -102,6 +102,15 @@ SKUA_API void skua_default_exception_handler(const struct skua_exception_context
  * asyncio: loop.call_exception_handler(). */
 SKUA_API int skua_call_exception_handler(const struct skua_exception_context *context);
 
+/* ---- deadlocks ---- */
+
+/* A promise that a thread of your own will still wake something up, which the runtime cannot know:
+ * until it is taken back by skua_unhold(), no wait counts as a deadlock (docs/debugging.md). They
+ * are counted, for the whole process. Never suspend. From: any thread. skua_unhold() returns 0, or
+ * -EINVAL when nothing is held. */
+SKUA_API void skua_hold(void);
+SKUA_API int skua_unhold(void);
+
 /* ---- debug mode ---- */
 
 /* A task or callback that holds its loop longer than that, without suspending, is reported while it
@@ -114,12 +123,13 @@ SKUA_API int skua_set_slow_callback_duration(double seconds);
 /* ---- counters ---- */
 
 /* Fills in *ret_stats, of which the caller has set .size. The counters are read one by one while
- * the runtime runs. Never suspends. From: runtime. Returns 0, -EINVAL, -EPERM. */
+ * the runtime runs. Never suspends. From: runtime. Returns 0, -EINVAL, -EPERM. asyncio has no
+ * such call. */
 SKUA_API int skua_stats_get(struct skua_stats *ret_stats);
 
 /* The same for one worker, 0 .. workers - 1, or one spare, workers .. workers + spares - 1; what a
  * task did on a spare is counted there. Never suspends. From: runtime. Returns 0, -EINVAL
- * (also for a worker that does not exist), -EPERM. */
+ * (also for a worker that does not exist), -EPERM. asyncio has no such call. */
 SKUA_API int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_stats);
 
 /* Counts the caller's runtime's tasks that have not ended by their place of spawn, most tasks
@@ -130,12 +140,13 @@ SKUA_API int skua_worker_stats_get(int worker, struct skua_worker_stats *ret_sta
 SKUA_API int skua_census(struct skua_census_row *ret_rows, size_t n);
 
 /* The same for a lane; NULL: "default". Never suspends. From: runtime. Returns 0, -EINVAL (also for
- * a lane that does not exist), -EPERM. */
+ * a lane that does not exist), -EPERM. asyncio has no such call. */
 SKUA_API int skua_lane_stats_get(const char *lane, struct skua_lane_stats *ret_stats);
 
 /* On which worker's thread does this run? In a free task the answer may change at each suspension.
  * Never suspends. From: any thread. Returns the worker's index, which is .workers or more (never
- * above 255) on a spare that stands in for a held worker; -1 on other threads. */
+ * above 255) on a spare that stands in for a held worker; -1 on other threads. asyncio has no
+ * such call. */
 SKUA_API int skua_worker_index(void);
 
 #ifdef __cplusplus

@@ -16,7 +16,7 @@ SOURCES = C_LIKE + (".py", ".sh", ".cmake")
 OURS = ("rt/", "include/", "examples/", "bench/", "tests/")
 
 ATOMIC_DOOR = "rt/base/atomic.h"
-SYSCALL_DOOR = ("rt/base/sys.c", "rt/base/sys_file.c", "rt/base/sys_child.c")
+SYSCALL_DOOR = ("rt/base/sys.c", "rt/base/sys_net.c", "rt/base/sys_file.c", "rt/base/sys_child.c")
 ERRNO_DOORS = (*SYSCALL_DOOR, "rt/base/sys_door.h", "rt/fiber/ctx.c")
 ERRNO_FUNCTION = "skua_errno_location"
 
@@ -25,7 +25,8 @@ read write readv writev pread pwrite recv recvfrom recvmsg recvmmsg send sendto 
 sendmmsg sendfile splice accept accept4 connect socket socketpair bind listen shutdown close open
 openat pipe pipe2 dup dup2 dup3 fcntl ioctl poll ppoll select eventfd timerfd_create signalfd
 mmap munmap mprotect madvise pthread_create pthread_join pthread_kill pthread_sigmask sigaction
-sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime
+sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime getaddrinfo
+freeaddrinfo getnameinfo if_nametoindex if_indextoname
 fsync fdatasync ftruncate lseek rename unlink mkdir rmdir opendir readdir closedir
 pthread_detach posix_spawn posix_spawnp waitid waitpid""".split()
 CLOCK_DOOR = ("rt/base/clock.c", "clock_gettime")  # the clock is a seam of its own
@@ -44,6 +45,10 @@ RULES = 93
 RULE_TEST = re.compile(r"\bT_TEST\(test_rule_(\d+)_\w+\)")
 RULE_PAGE, RULE_TABLE = "docs/asyncio.md", "## Rules that have no form in C"
 RULE_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|", re.M)
+# What this page names between backquotes in its tables are registered tests.
+NAMES_PAGE = "docs/cpython-tests.md"
+NAMES_ROW = re.compile(r"^\| [^|`]+ \| (`.*) \|$", re.M)
+REGISTERED = re.compile(r"\b(?:T_TEST|NET_TEST|cmocka_unit_test\w*)\(\s*(\w+)")
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -88,6 +93,7 @@ class Tidy:
         self.check_pairs()
         self.check_headers(names)
         self.check_rules(names)
+        self.check_names(names)
         return self.offences
 
     # ---- every text file ----
@@ -236,6 +242,20 @@ class Tidy:
         for rule in sorted(set(range(1, RULES + 1)) ^ answered):
             known = "has neither a test nor a row" if rule <= RULES else "does not exist"
             self.offend(RULE_PAGE, head.count("\n") + 2, "rules", "rule %d %s" % (rule, known))
+
+    def check_names(self, names):
+        if NAMES_PAGE not in names:
+            return
+        tests = set()
+        for path in names:
+            if path.startswith("tests/") and path.endswith("_test.c"):
+                tests |= set(REGISTERED.findall(self.read(path)))
+        page = self.read(NAMES_PAGE)
+        for row in NAMES_ROW.finditer(page):
+            for name in re.findall(r"`(\w+)`", row.group(1)):
+                if name not in tests:
+                    number = page.count("\n", 0, row.start()) + 1
+                    self.offend(NAMES_PAGE, number, "names", "no such test: " + name)
 
 
 def is_source(path, text):
