@@ -13,12 +13,12 @@
  *   From: any thread    Also on threads the runtime knows nothing about.
  *
  * Results are >= 0 or a negative errno value; nothing is reported through errno. -ECANCELED means
- * that the task was asked to stop, and never anything else. A parameter named ret_x may be NULL
- * and is written only on success. A NULL task is accepted everywhere: questions answer false or
- * -EINVAL, release and detach do nothing.
+ * that the task was asked to stop, and never anything else. A parameter named ret_x may be NULL and
+ * is written only on success. NULL is accepted where an object is expected: calls answer -EINVAL,
+ * questions what is true of nothing, and what gives something back or sets something does nothing.
  *
- * A call that would have to wait, and finds no stack for others to go on with, fails with -ENOMEM
- * (docs/stacks.md).
+ * A call that would have to wait fails with -ENOMEM where there is no stack for others to go on
+ * with (docs/stacks.md), or no memory for its timer.
  *
  * Time is a double in seconds, on the clock of skua_loop_time(). A timeout <= 0 means one try,
  * then -ETIMEDOUT; INFINITY means no limit; NaN is -EINVAL.
@@ -35,21 +35,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The version of these headers; skua_version() is that of the library. */
 #define SKUA_VERSION_MAJOR 0
 #define SKUA_VERSION_MINOR 1
 #define SKUA_VERSION_PATCH 0
 
-#define SKUA_API     __attribute__((visibility("default")))
-/* The place of a call as "file:line", for reports. */
-#define SKUA_HERE           __FILE__ ":" SKUA_STRING_(__LINE__)
-#define SKUA_STRING_(x)     SKUA_STRING_OF_(x)
-#define SKUA_STRING_OF_(x)  #x
+/* Marks what the library exports. */
+#define SKUA_API __attribute__((visibility("default")))
 
+/* Marks calls whose result matters, as -ECANCELED does: dropping it is a warning. */
 #define SKUA_CHECKED __attribute__((warn_unused_result))
 
-/* Ignores a result on purpose: SKUA_IGNORE(skua_sleep(1.0)). Every call that can say "you were
- * cancelled" warns when its result is dropped, because a lost -ECANCELED is a task that cannot be
- * stopped. */
+/* The place of a call as "file:line", for reports. */
+#define SKUA_HERE          __FILE__ ":" SKUA_STRING_(__LINE__)
+#define SKUA_STRING_(x)    SKUA_STRING_OF_(x)
+#define SKUA_STRING_OF_(x) #x
+
+/* Ignores a result on purpose: SKUA_IGNORE(skua_sleep(1.0)). A lost -ECANCELED is a task that
+ * cannot be stopped, hence the warning that this takes away. */
 #define SKUA_IGNORE(call) ((void)!(call))
 
 #ifdef __cplusplus
@@ -76,12 +79,13 @@ typedef struct skua_context skua_context;
 /* A scheduled callback by name. A value: nothing to release, never dangles; {0} names none.
  * asyncio: Handle, TimerHandle. */
 typedef struct {
-    uint64_t id;
+    uint64_t id; /* 0: none */
 } skua_handle;
 
 /* ---- shapes of functions ---- */
 
-/* The body of a task or of a to_thread call. Returns a value (NULL is one) or skua_fail(). */
+/* The body of a task or of a to_thread call. It gives back a value (NULL is one) or skua_fail().
+ * asyncio: the coroutine function. */
 typedef void *(*skua_fn)(void *arg);
 
 /* A callback. It runs on its loop between two tasks, not in a task: it may not suspend (-EPERM). */
@@ -106,21 +110,22 @@ SKUA_API void *skua_fail(int err);
  * From: any thread. asyncio: raise X("..."). */
 SKUA_API void *skua_failf(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The error that `value` carries, or 0 if it is a value. Pure. Never suspends. From: any thread. */
+/* What does the pointer carry? Pure. Never suspends. From: any thread. Returns the negative error,
+ * 0 if it is a value. asyncio: isinstance(x, Exception), of what gather() gives. */
 SKUA_API int skua_failed(const void *value);
 
 /* ---- version ---- */
 
 /* The library's version as "MAJOR.MINOR.PATCH": a static string. The macros above say which
- * headers the program was compiled with. Never suspends. From: any thread. */
+ * headers the program was compiled with. Never suspends. From: any thread. asyncio: sys.version. */
 SKUA_API const char *skua_version(void);
 
-/* ---- errno ---- */
+/* ---- the errno of a task ---- */
 
 /* A free task may wake up on another thread, and compilers keep the address of errno over calls.
  * Hence this accessor, which is asked anew at each use: every task keeps its own errno over every
- * suspension. Never suspends. From: any thread. Define SKUA_NO_ERRNO_MACRO to keep the C library's
- * macro. */
+ * suspension. Returns the address of the caller's. Never suspends. From: any thread. Define
+ * SKUA_NO_ERRNO_MACRO to keep the C library's macro. asyncio has no such call. */
 SKUA_API int *skua_errno_location(void);
 
 #if !defined SKUA_NO_ERRNO_MACRO

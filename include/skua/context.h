@@ -5,7 +5,8 @@
  * plain thread, and every callback while it runs. A new task, a to_thread function and a callback
  * begin with a copy of the context of whoever started or registered them; the copy takes the same
  * short time however many variables there are. What they set stays with them. Two free tasks on two
- * cores never see each other's writes, unless both were given one context with .context. */
+ * cores never see each other's writes, unless both were given one context with .context.
+ * docs/context.md tells more. */
 #ifndef SKUA_CONTEXT_H
 #define SKUA_CONTEXT_H
 
@@ -70,11 +71,12 @@ SKUA_API int skua_var_reset(skua_var *var, skua_var_token token);
  * Returns a counted handle, the caller's, or NULL: out of memory. asyncio: copy_context(). */
 SKUA_API skua_context *skua_context_copy(void);
 
-/* One more reference. NULL is accepted. Never suspends. From: any thread. */
+/* One more reference. NULL is accepted. Never suspends. From: any thread. asyncio: another name for
+ * it. */
 SKUA_API skua_context *skua_context_retain(skua_context *context);
 
 /* Gives a handle back. Tasks that run in the context keep it. NULL is accepted. Never suspends.
- * From: any thread. */
+ * From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_context_release(skua_context *context);
 
 /* The value that the variable has in that context, else the default. Borrowed, as skua_var_get()'s.

@@ -13,7 +13,8 @@
  *         return (void *)((uintptr_t)skua_fork_join(&left) + right);
  *     }
  *
- * asyncio has nothing of the kind; its nearest are create_task() and run_in_executor(). */
+ * asyncio has nothing of the kind; its nearest are create_task() and run_in_executor(). The shape
+ * is that of Cilk's spawn and sync. docs/fork-join.md has the rules. */
 #ifndef SKUA_FORK_H
 #define SKUA_FORK_H
 
@@ -54,11 +55,11 @@ typedef void *(*skua_combine_fn)(void *left, void *right, void *arg);
  * Never suspends. From: any thread. */
 SKUA_API void skua_fork(skua_job *job, skua_fn fn, void *arg);
 
-/* Calls the job, or waits for its end if another worker has it. Returns what fn returned. Newest
- * first costs least: in any other order the newer jobs become tasks. No cancel ends the wait: one
- * that comes meanwhile is delivered where the task waits next. A job joined twice, never forked or
- * forked by another task: skua_fail(-EINVAL), and a line in debug mode.
- * May suspend. From: where the job was forked. */
+/* Calls the job, or waits for its end if another worker has it. Newest first costs least: in any
+ * other order the newer jobs become tasks. No cancel ends the wait: one that comes meanwhile is
+ * delivered where the task waits next.
+ * May suspend. From: where the job was forked. Returns what fn returned; skua_fail(-EINVAL), and a
+ * line in debug mode, for a job joined twice, never forked or forked by another task. */
 SKUA_API void *skua_fork_join(skua_job *job);
 
 /* Calls fns[i](args[i]) for each i < n, at the same time where workers are free. args NULL: each

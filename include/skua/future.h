@@ -25,7 +25,8 @@ SKUA_API skua_future *skua_future_new(void);
 SKUA_API bool skua_future_set_result(skua_future *f, void *value);
 
 /* Ends the future with an error, a negative errno value as for skua_fail(); -ECANCELED ends it
- * cancelled. Otherwise as skua_future_set_result(). asyncio: Future.set_exception(). */
+ * cancelled. Never suspends and never runs a waiter inside the call. From: any thread. Returns as
+ * skua_future_set_result(). asyncio: Future.set_exception(). */
 SKUA_API bool skua_future_set_error(skua_future *f, int err);
 
 /* Has cb(task, arg) called once the task or future is done: never inside this call nor inside the

@@ -15,6 +15,7 @@ extern "C" {
 
 /* ---- all of them ---- */
 
+/* Flags of skua_gather(); skua_map() takes the first. asyncio: return_exceptions=True. */
 #define SKUA_RETURN_ERRORS 1u /* an error is a result, not a failure of the whole */
 #define SKUA_RELEASE       2u /* the handles are released, whatever the outcome */
 
@@ -28,8 +29,9 @@ extern "C" {
  * they use may go out of scope. Then it gives -ECANCELED, also if they all ended with a value;
  * without SKUA_RETURN_ERRORS the error of the first that failed otherwise. The same handle may
  * stand in several slots. n = 0 is 0. May suspend. From: task. Returns 0 or the number of failed
- * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: nothing is touched), -EDEADLK
- * (the caller is among them), -ENOMEM, -EPERM. asyncio: gather(). */
+ * tasks; a task's error; -ECANCELED; -EINVAL (a NULL among the tasks: no other is waited for or
+ * cancelled, SKUA_RELEASE holds), -EDEADLK (the caller is among them), -ENOMEM, -EPERM.
+ * asyncio: gather(). */
 SKUA_API int skua_gather(skua_task *const *tasks, size_t n, void **results,
                          unsigned flags) SKUA_CHECKED;
 
@@ -76,12 +78,13 @@ typedef struct {
 SKUA_API int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_t n,
                                     double timeout);
 
-/* The next task that is done, borrowed. NULL at the end (*ret_err is 0), after the timeout
- * (-ETIMEDOUT) or when the caller was cancelled (-ECANCELED); tasks that are not done run on.
- * May suspend. From: the task that began. */
+/* The next task that is done, borrowed; tasks that are not done run on. May suspend. From: the task
+ * that began. Returns NULL at the end, where *ret_err is 0, or for the reason there: -ETIMEDOUT
+ * after the timeout, -ECANCELED, -ENOMEM, -EINVAL, -EPERM. asyncio: anext() of as_completed(). */
 SKUA_API skua_task *skua_as_completed_next(skua_as_completed *it, int *ret_err);
 
-/* Ends the iteration at any point; cancels nothing. Never suspends. From: the task that began. */
+/* Ends the iteration at any point; cancels nothing. Never suspends. From: the task that began.
+ * asyncio: leaving the loop. */
 SKUA_API void skua_as_completed_fini(skua_as_completed *it);
 
 /* ---- a time limit around a piece of code ---- */
@@ -105,7 +108,8 @@ typedef struct {
 SKUA_API int skua_timeout_enter(skua_timeout *scope, double delay);
 
 /* Moves the limit to `when` on the clock of skua_loop_time() (INFINITY: none). Never suspends.
- * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already), -EPERM.
+ * From: the task inside the scope. Returns 0, -EINVAL (NaN, or it has expired already, or is not
+ * open), -EPERM in another task, -ENOMEM (it has no limit then).
  * asyncio: Timeout.reschedule(). */
 SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
 
@@ -113,14 +117,16 @@ SKUA_API int skua_timeout_reschedule(skua_timeout *scope, double when);
  * asyncio: Timeout.expired(). */
 SKUA_API bool skua_timeout_expired(const skua_timeout *scope);
 
-/* Leaves the scope. `err` is what the body ended with, and what is returned, except: -ECANCELED
- * becomes -ETIMEDOUT if this scope asked for it and nobody else did since it was entered. Takes
- * its own request back. Never suspends. From: the task inside the scope.
+/* Leaves the scope; `err` is what the body ended with. Takes the scope's own request back. Never
+ * suspends. From: the task inside the scope. Returns `err`, except that -ECANCELED becomes
+ * -ETIMEDOUT if this scope asked for it and nobody else did since it was entered, nor had asked and
+ * not been heard by then; -EINVAL when it is not open, -EPERM in another task.
  * asyncio: Timeout.__aexit__. */
 SKUA_API int skua_timeout_exit(skua_timeout *scope, int err) SKUA_CHECKED;
 
 /* ---- pinned groups ---- */
 
+/* Options of skua_group_new(). */
 struct skua_group_opts {
     size_t size;      /* sizeof(struct skua_group_opts); the macro fills it in */
     int worker;       /* the worker to live on: index + 1; 0: any, round robin */
@@ -134,8 +140,8 @@ struct skua_group_opts {
  * such worker, or outside a runtime. asyncio: new_event_loop(). */
 SKUA_API skua_group *skua_group_new_with(const struct skua_group_opts *opts);
 
-/* Gives the handle back; tasks of the group run on to their end. Never suspends.
- * From: any thread. */
+/* Gives the handle back; tasks of the group run on to their end. Never suspends. From: any thread.
+ * asyncio: loop.close(), which here waits for nobody. */
 SKUA_API void skua_group_release(skua_group *g);
 
 #ifndef __cplusplus

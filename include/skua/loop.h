@@ -62,17 +62,38 @@ SKUA_API double skua_loop_time(void);
 SKUA_API skua_handle skua_call_soon(skua_cb cb, void *arg);
 
 /* Calls cb(arg) after `delay` seconds, by deadline, equal ones in the order of these calls; 0 goes
- * through the timers too. Otherwise as skua_call_soon(); {0} for NaN.
+ * through the timers too. Never suspends. From: as skua_call_soon(). {0} also for NaN.
  * asyncio: loop.call_later(). */
 SKUA_API skua_handle skua_call_later(double delay, skua_cb cb, void *arg);
 
-/* Calls cb(arg) when skua_loop_time() has reached `when`. Otherwise as skua_call_later().
+/* Calls cb(arg) when skua_loop_time() has reached `when`. Never suspends. From: as
+ * skua_call_soon(). Otherwise as skua_call_later().
  * asyncio: loop.call_at(). */
 SKUA_API skua_handle skua_call_at(double when, skua_cb cb, void *arg);
 
 /* Makes sure that the callback will not run. False if it ran, runs or was cancelled already.
  * Never suspends. From: any thread. asyncio: Handle.cancel(). */
 SKUA_API bool skua_handle_cancel(skua_handle h);
+
+/* ---- descriptors ---- */
+
+/* Calls cb(arg) on the current loop in each round in which fd can be read (for a writer: written),
+ * or has an error, until it is removed; among the events of that round. A later call on the same
+ * loop replaces an earlier one; free tasks count as one loop. The descriptor stays the caller's;
+ * skua_close() removes both, before close(2) remove them yourself. A direction has one user at a
+ * time: while a task waits for it, or another loop watches it, this answers -EBUSY, and while it is
+ * watched a task that would wait for it gets -EBUSY (one that need not wait does not).
+ * Never suspends. From: runtime. Returns 0, -EBADF, -EINVAL, -EBUSY, -ENOMEM, -EPERM (outside, or
+ * fd is of a kind that is always ready, a file), or what the kernel says.
+ * asyncio: loop.add_reader(), add_writer(). */
+SKUA_API int skua_add_reader(int fd, skua_cb cb, void *arg);
+SKUA_API int skua_add_writer(int fd, skua_cb cb, void *arg);
+
+/* Removes this loop's callback, which is not called any more even if fd is ready already. Never
+ * suspends. From: runtime. Returns 1; 0 if there was none; -EBADF, -EPERM, -ENOMEM.
+ * asyncio: loop.remove_reader(), remove_writer(). */
+SKUA_API int skua_remove_reader(int fd);
+SKUA_API int skua_remove_writer(int fd);
 
 /* ---- from other threads ---- */
 

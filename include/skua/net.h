@@ -19,12 +19,14 @@
 extern "C" {
 #endif
 
+/* Options of skua_listen(). */
 struct skua_listen_opts {
     size_t size;    /* sizeof(struct skua_listen_opts); the macro fills it in */
     int backlog;    /* 0: 511 */
     bool reuseport; /* SO_REUSEPORT: several sockets may listen on one port */
 };
 
+/* Options of skua_connect(). */
 struct skua_connect_opts {
     size_t size;       /* sizeof(struct skua_connect_opts); the macro fills it in */
     const char *local; /* the address to come from; NULL: the system chooses */
@@ -34,6 +36,7 @@ struct skua_connect_opts {
                        -1: all in the order of the answer */
 };
 
+/* Options of skua_serve(). */
 struct skua_serve_opts {
     size_t size;         /* sizeof(struct skua_serve_opts); the macro fills it in */
     skua_group *group;   /* handlers run there; NULL: each is a free task, on any core */
@@ -45,7 +48,8 @@ struct skua_serve_opts {
 /* Makes a listening socket; port 0 lets the system choose one. Never suspends. From: any
  * thread.
  * Returns the descriptor, -EINVAL for an address that does not parse, or what socket, bind and
- * listen answer (-EADDRINUSE, -EACCES, -EMFILE, ...). */
+ * listen answer (-EADDRINUSE, -EACCES, -EMFILE, ...). asyncio: the socket of
+ * loop.create_server(). */
 SKUA_API int skua_listen_with(const char *addr, const struct skua_listen_opts *opts);
 
 /* Takes the next connection; TCP ones come with TCP_NODELAY. May suspend. From: task. Returns its
@@ -117,12 +121,13 @@ SKUA_API int skua_shutdown(int fd, int how);
 SKUA_API int skua_poll_fd(int fd, unsigned events, double timeout) SKUA_CHECKED;
 
 /* Closes a descriptor; tasks that wait on it get -EBADF. Never suspends. From: any thread.
- * Returns 0 or -EBADF. */
+ * Returns 0 or -EBADF. asyncio: socket.close(). */
 SKUA_API int skua_close(int fd);
 
 /* Makes a foreign descriptor, which must be non-blocking, ours: it stays registered and is to be
  * closed by skua_close(). Never suspends. From: any thread. Returns 0, -EINVAL (it blocks), -EBUSY
- * (it is ours, or somebody waits for it), -EBADF, -ENOMEM. */
+ * (it is ours, or somebody waits for it), -EBADF, -ENOMEM. asyncio:
+ * loop.connect_accepted_socket(). */
 SKUA_API int skua_fd_adopt(int fd);
 
 #ifndef __cplusplus

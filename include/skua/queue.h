@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* skua/queue.h: queues between tasks, and between tasks and threads. asyncio: Queue, LifoQueue,
- * PriorityQueue. */
+ * PriorityQueue. docs/sync.md tells more. */
 #ifndef SKUA_QUEUE_H
 #define SKUA_QUEUE_H
 
@@ -29,12 +29,13 @@ typedef int (*skua_compare_fn)(const void *a, const void *b);
     { { (uint64_t)(maxsize), 2, (uint64_t)(uintptr_t)(compare) } }
 
 /* Makes an empty first-in first-out queue of at most n elements in `slots`, which it uses as long
- * as it lives: it never allocates. Never suspends. From: any thread. 0 or -EINVAL. */
+ * as it lives: it never allocates. Never suspends. From: any thread. Returns 0 or -EINVAL. asyncio
+ * has none. */
 SKUA_API int skua_queue_init_buffer(skua_queue *q, void **slots, size_t n);
 
 /* Gives the room back; the elements are the caller's affair. Nobody may wait. The queue is empty
  * afterwards, with nothing left to be dealt with, and usable, unless it was shut down: it stays so.
- * Never suspends. From: any thread. */
+ * Never suspends. From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_queue_fini(skua_queue *q);
 
 /* Puts an element in, waiting for room if the queue is full. May suspend. From: task.
@@ -47,14 +48,14 @@ SKUA_API int skua_queue_put(skua_queue *q, void *item, double timeout) SKUA_CHEC
  * is lost. asyncio: Queue.get(). */
 SKUA_API int skua_queue_get(skua_queue *q, void **ret_item, double timeout) SKUA_CHECKED;
 
-/* The same without waiting: -EAGAIN when it is full, or empty. Never suspend. From: any thread.
- * asyncio: put_nowait(), get_nowait(). */
+/* The same without waiting. Never suspend. From: any thread. Return -EAGAIN when it is full, or
+ * empty, and else as those. asyncio: put_nowait(), get_nowait(). */
 SKUA_API int skua_queue_put_nowait(skua_queue *q, void *item) SKUA_CHECKED;
 SKUA_API int skua_queue_get_nowait(skua_queue *q, void **ret_item) SKUA_CHECKED;
 
-/* skua_queue_put() and skua_queue_get() for a thread of your own, which they block for `timeout`
- * seconds at most. From: plain threads and to_thread functions. Return 0, -ETIMEDOUT, -EPIPE,
- * -ENOMEM, -EINVAL; -EPERM on a worker. */
+/* skua_queue_put() and skua_queue_get() for a thread of your own, for `timeout` seconds at most.
+ * Blocks the calling thread. From: plain threads and to_thread functions. Return 0, -ETIMEDOUT,
+ * -EPIPE, -ENOMEM, -EINVAL; -EPERM on a worker. asyncio has no such call. */
 SKUA_API int skua_queue_put_blocking(skua_queue *q, void *item, double timeout) SKUA_CHECKED;
 SKUA_API int skua_queue_get_blocking(skua_queue *q, void **ret_item, double timeout) SKUA_CHECKED;
 
@@ -68,7 +69,7 @@ SKUA_API int skua_queue_join(skua_queue *q) SKUA_CHECKED;
 
 /* From now on put answers -EPIPE, and get once the queue is empty; those who wait look again.
  * immediate: its elements are dropped, and count as dealt with. Never suspends. From: any thread.
- * 0 or -EINVAL. asyncio: Queue.shutdown(). */
+ * Returns 0 or -EINVAL. asyncio: Queue.shutdown(). */
 SKUA_API int skua_queue_shutdown(skua_queue *q, bool immediate);
 
 /* A moment's view. Never suspend. From: any thread. asyncio: qsize(), empty(), full(). */

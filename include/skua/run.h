@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/run.h: starting the runtime and running a program in it. asyncio: Runners. */
+/* skua/run.h: starting the runtime and running a program in it. asyncio: Runners.
+ * docs/running.md tells more, above all how a runtime ends. */
 #ifndef SKUA_RUN_H
 #define SKUA_RUN_H
 
@@ -9,6 +10,7 @@
 extern "C" {
 #endif
 
+/* Options of skua_run(), skua_runner_new() and skua_loop_new(). */
 struct skua_run_opts {
     size_t size;             /* sizeof(struct skua_run_opts); the macro fills it in */
     int workers;             /* threads that run tasks, each with its own loop; 0: SKUA_WORKERS,
@@ -65,8 +67,8 @@ SKUA_API skua_runner *skua_runner_new_with(const struct skua_run_opts *opts);
 SKUA_API int skua_runner_run(skua_runner *r, skua_fn fn, void *arg, void **ret_result);
 
 /* The loop on which the runner runs, made if it was not yet; borrowed, and closed by the runner
- * only. Never suspends. From: the runner's thread, not inside a runtime. NULL: as the errors of
- * skua_runner_run(), or out of memory. asyncio: Runner.get_loop(). */
+ * only. Never suspends. From: the runner's thread, not inside a runtime. Returns NULL where
+ * skua_runner_run() would answer an error, or out of memory. asyncio: Runner.get_loop(). */
 SKUA_API skua_loop *skua_runner_get_loop(skua_runner *r);
 
 /* Cancels what is left, waits for it, stops the runtime, as the end of skua_run() does. Blocks the
@@ -80,7 +82,8 @@ SKUA_API int skua_runner_close(skua_runner *r);
 
 /* Sets the program's allocator up for many threads (background purging, decay) when it is
  * jemalloc, else does nothing. Call it first thing in main() of a server; a library should leave
- * this to the program. Never suspends. From: any thread, before the runtime starts. */
+ * this to the program. Never suspends. From: any thread, before the runtime starts. asyncio has no
+ * such call. */
 SKUA_API void skua_tune_allocator(void);
 
 #ifndef __cplusplus

@@ -26,7 +26,8 @@ SKUA_API int skua_add_signal_handler(int signo, skua_cb cb, void *arg);
 SKUA_API int skua_remove_signal_handler(int signo);
 
 /* Waits for one of the signals of the set, which are caught from this call on while it waits.
- * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL, -EPERM. */
+ * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL, -EPERM.
+ * asyncio: a handler that sets an Event. */
 SKUA_API int skua_signal_wait(const sigset_t *set, double timeout) SKUA_CHECKED;
 
 #ifdef __cplusplus

@@ -5,7 +5,8 @@
  * static or at run time, they are ready. They may be used from any group, any worker and, where a
  * call says so, from plain threads; who waits is woken in its own home, in the order in which
  * waiting began. What is handed to a waiter that is cancelled at the same moment goes to the next
- * one. An object must outlive its waiters and must not be copied or moved while it is in use. */
+ * one. An object must outlive its waiters and must not be copied or moved while it is in use.
+ * docs/sync.md says which one to take when, and what a cancel does to each. */
 #ifndef SKUA_SYNC_H
 #define SKUA_SYNC_H
 
@@ -32,11 +33,12 @@ typedef struct {
 SKUA_API int skua_lock_acquire(skua_lock *lock) SKUA_CHECKED;
 
 /* Takes the lock if it is free and nobody waits for it; never waits. Never suspends.
- * From: any thread. Returns 0, -EBUSY, -EINVAL. */
+ * From: any thread. Returns 0, -EBUSY, -EINVAL. asyncio has no such call. */
 SKUA_API int skua_lock_try_acquire(skua_lock *lock);
 
-/* skua_lock_acquire() for a thread of your own: blocks it. From: plain threads and to_thread
- * functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM. */
+/* skua_lock_acquire() for a thread of your own. Blocks the calling thread. From: plain threads and
+ * to_thread functions; -EPERM on a worker, which must not block. Returns 0, -EINVAL, -EPERM.
+ * asyncio has no such call. */
 SKUA_API int skua_lock_acquire_blocking(skua_lock *lock) SKUA_CHECKED;
 
 /* Releases the lock; the first who waits for it has it. Never suspends. From: any thread.
@@ -63,15 +65,16 @@ SKUA_API void skua_event_set(skua_event *event);
 /* Lowers the flag. Never suspends. From: any thread. asyncio: Event.clear(). */
 SKUA_API void skua_event_clear(skua_event *event);
 
-/* Never suspends. From: any thread. asyncio: Event.is_set(). */
+/* Is the flag raised? Never suspends. From: any thread. asyncio: Event.is_set(). */
 SKUA_API bool skua_event_is_set(const skua_event *event);
 
 /* Waits until the flag is raised. May suspend. From: task. Returns 0, -ECANCELED, -EPERM, -EINVAL,
  * -ENOMEM. asyncio: Event.wait(). */
 SKUA_API int skua_event_wait(skua_event *event) SKUA_CHECKED;
 
-/* The same on a thread of your own, which it blocks for `timeout` seconds at most. From: plain
- * threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker. */
+/* The same on a thread of your own, for `timeout` seconds at most. Blocks the calling thread. From:
+ * plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a worker.
+ * asyncio has no such call. */
 SKUA_API int skua_event_wait_blocking(skua_event *event, double timeout) SKUA_CHECKED;
 
 /* ---- condition ---- */
@@ -92,7 +95,7 @@ typedef struct {
 SKUA_API int skua_cond_wait(skua_cond *cond) SKUA_CHECKED;
 
 /* Waits until predicate(arg) is true; it is called with the lock held and may not suspend.
- * May suspend. From: task that holds the lock. Otherwise as skua_cond_wait().
+ * May suspend. From: task that holds the lock. Returns as skua_cond_wait().
  * asyncio: Condition.wait_for(). */
 SKUA_API int skua_cond_wait_for(skua_cond *cond, bool (*predicate)(void *arg),
                                 void *arg) SKUA_CHECKED;
@@ -124,12 +127,12 @@ typedef struct {
 SKUA_API int skua_semaphore_acquire(skua_semaphore *s) SKUA_CHECKED;
 
 /* Takes a permit if there is one and nobody waits. Never suspends. From: any thread.
- * Returns 0, -EBUSY, -EINVAL. */
+ * Returns 0, -EBUSY, -EINVAL. asyncio has no such call. */
 SKUA_API int skua_semaphore_try_acquire(skua_semaphore *s);
 
-/* skua_semaphore_acquire() on a thread of your own, which it blocks for `timeout` seconds at most.
- * From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL; -EPERM on a
- * worker. */
+/* skua_semaphore_acquire() on a thread of your own, for `timeout` seconds at most. Blocks the
+ * calling thread. From: plain threads and to_thread functions. Returns 0, -ETIMEDOUT, -EINVAL;
+ * -EPERM on a worker. asyncio has no such call. */
 SKUA_API int skua_semaphore_acquire_blocking(skua_semaphore *s, double timeout) SKUA_CHECKED;
 
 /* Gives a permit back, to the first who waits if somebody does. Never suspends. From: any thread.
@@ -181,12 +184,13 @@ typedef struct {
 
 #define SKUA_RWLOCK_INIT { { 0 } }
 
-/* May suspend. From: task. Return 0, -ECANCELED, -EPERM, -EINVAL, -ENOMEM. */
+/* Takes it together with other readers, or alone. May suspend. From: task. Return 0, -ECANCELED,
+ * -EPERM, -EINVAL, -ENOMEM. asyncio has no such call. */
 SKUA_API int skua_rwlock_acquire_read(skua_rwlock *lock) SKUA_CHECKED;
 SKUA_API int skua_rwlock_acquire_write(skua_rwlock *lock) SKUA_CHECKED;
 
 /* Releases what the caller took. Never suspend. From: any thread. Return 0; -EPERM when nobody
- * reads, or writes; -EINVAL. */
+ * reads, or writes; -EINVAL. asyncio has no such call. */
 SKUA_API int skua_rwlock_release_read(skua_rwlock *lock);
 SKUA_API int skua_rwlock_release_write(skua_rwlock *lock);
 
@@ -202,7 +206,7 @@ typedef struct {
 /* The first caller runs fn(arg), which may suspend; others wait until it has returned 0 or more.
  * When it returns a negative error, that caller gets it and the next one tries. fn must not call
  * this again. May suspend. From: task. Returns 0, fn's error, -ECANCELED, -EPERM, -EINVAL,
- * -ENOMEM. */
+ * -ENOMEM. asyncio has no such call. */
 SKUA_API int skua_once_run(skua_once *once, int (*fn)(void *arg), void *arg) SKUA_CHECKED;
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/task.h: tasks: start, await, cancel, ask, sleep. asyncio: Coroutines and Tasks. */
+/* skua/task.h: tasks: start, await, cancel, ask, sleep. asyncio: Coroutines and Tasks.
+ * More: docs/cancellation.md, docs/ownership.md, docs/suspension.md. */
 #ifndef SKUA_TASK_H
 #define SKUA_TASK_H
 
@@ -9,6 +10,8 @@
 extern "C" {
 #endif
 
+/* Options of every call that starts a task: skua_spawn(), skua_go(), skua_taskgroup_spawn(),
+ * skua_taskgroup_go(), skua_spawn_threadsafe(). */
 struct skua_spawn_opts {
     size_t size;       /* sizeof(struct skua_spawn_opts); the macro fills it in */
     const char *name;  /* copied; default "Task-N" */
@@ -55,18 +58,20 @@ SKUA_API int skua_join(skua_task *task, void **ret_result) SKUA_CHECKED;
 
 /* ---- handles ---- */
 
-/* Takes one more reference and returns `task`. Never suspends. From: any thread. */
+/* Takes one more reference. Never suspends. From: any thread. Returns `task`. asyncio: another name
+ * for it. */
 SKUA_API skua_task *skua_retain(skua_task *task);
 
 /* Gives one reference back. The task runs on; once it is done and unreferenced it is gone.
- * Never suspends. From: any thread. */
+ * Never suspends. From: any thread. asyncio: the garbage collector. */
 SKUA_API void skua_release(skua_task *task);
 
-/* skua_release() of each of the n. Never suspends. From: any thread. */
+/* skua_release() of each of the n. Never suspends. From: any thread. asyncio: the garbage
+ * collector. */
 SKUA_API void skua_release_all(skua_task *const *tasks, size_t n);
 
 /* skua_release(), said on purpose: nobody will look at this task's result. Never suspends.
- * From: any thread. */
+ * From: any thread. asyncio: a task that is not kept. */
 SKUA_API void skua_detach(skua_task *task);
 
 /* ---- cancelling ---- */
@@ -80,13 +85,13 @@ SKUA_API void skua_detach(skua_task *task);
  * cancelled. asyncio: Task.cancel(msg). */
 SKUA_API bool skua_cancel(skua_task *task, const char *msg);
 
-/* How many requests to stop are outstanding: cancels minus uncancels. -EINVAL for NULL.
- * Never suspends. From: any thread. asyncio: Task.cancelling(). */
+/* How many requests to stop are outstanding: cancels minus uncancels. Never suspends. From: any
+ * thread. Returns the number, -EINVAL for NULL. asyncio: Task.cancelling(). */
 SKUA_API int skua_cancelling(const skua_task *task);
 
-/* Takes one request back, for the code that made it (a timeout does this), and returns how many
- * are left. At zero a request that was not delivered yet is dropped. -EINVAL for NULL. Never
- * suspends. From: any thread. asyncio: Task.uncancel(). */
+/* Takes one request back, for the code that made it (a timeout does this). At zero a request that
+ * was not delivered yet is dropped. Never suspends. From: any thread. Returns how many are left,
+ * -EINVAL for NULL. asyncio: Task.uncancel(). */
 SKUA_API int skua_uncancel(skua_task *task);
 
 /* ---- asking ---- */
@@ -103,12 +108,13 @@ SKUA_API bool skua_cancelled(const skua_task *task);
  * yet, -EINVAL for NULL. asyncio: Future.result(). */
 SKUA_API int skua_result(skua_task *task, void **ret_result);
 
-/* The error of a task that is done, 0 if it has a value. Counts as looking at it. Never suspends.
- * From: any thread. Other answers as skua_result(). asyncio: Future.exception(). */
+/* The error of a task that is done. Counts as looking at it. Never suspends. From: any thread.
+ * Returns it, 0 if the task has a value, and otherwise as skua_result(). asyncio:
+ * Future.exception(). */
 SKUA_API int skua_error(skua_task *task);
 
-/* The text of skua_failf() or of the last skua_cancel(), else NULL. It lives as long as the
- * handle. Never suspends. From: any thread. asyncio: str(exception). */
+/* The text of skua_failf() or of the last skua_cancel(). It lives as long as the handle. Never
+ * suspends. From: any thread. Returns NULL where there is none. asyncio: str(exception). */
 SKUA_API const char *skua_error_message(const skua_task *task);
 
 /* The task's name; NULL for NULL. It lives as long as the handle. Never suspends. From: any
@@ -140,7 +146,8 @@ SKUA_API int skua_sleep(double s) SKUA_CHECKED;
  * asyncio: sleep(delay, result). */
 SKUA_API int skua_sleep_result(double s, void *result, void **ret_result) SKUA_CHECKED;
 
-/* Sleeps until skua_loop_time() has reached `when`. Suspends. From: task. Errors: skua_sleep(). */
+/* Sleeps until skua_loop_time() has reached `when`. Suspends. From: task. Errors: skua_sleep().
+ * asyncio: sleep(when - loop.time()). */
 SKUA_API int skua_sleep_until(double when) SKUA_CHECKED;
 
 /* Lets the other ready tasks run first: skua_sleep(0), except that its result may be dropped.

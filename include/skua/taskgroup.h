@@ -88,6 +88,7 @@ SKUA_API size_t skua_taskgroup_errors(const skua_taskgroup *tg, int *ret_errs, s
 
 /* ---- map ---- */
 
+/* Options of skua_map(). */
 struct skua_map_opts {
     size_t size;    /* sizeof(struct skua_map_opts); the macro fills it in */
     size_t limit;   /* how many calls run at the same time; 0: all n */

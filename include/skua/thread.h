@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skua/thread.h: work that blocks, on threads of bounded lanes. asyncio: to_thread(). */
+/* skua/thread.h: work that blocks, on threads of bounded lanes. asyncio: to_thread().
+ * docs/lanes.md tells more. */
 #ifndef SKUA_THREAD_H
 #define SKUA_THREAD_H
 
@@ -17,6 +18,7 @@ typedef struct {
 
 #define SKUA_TOKEN_INIT { { 0 } }
 
+/* Options of skua_to_thread() and skua_spawn_thread(). */
 struct skua_thread_opts {
     size_t size;       /* sizeof(struct skua_thread_opts); the macro fills it in */
     const char *lane;  /* NULL: "default"; "dns", "file", or one that .lanes of the run names */
@@ -61,10 +63,10 @@ SKUA_API int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
 SKUA_API skua_task *skua_spawn_thread_with(skua_fn fn, void *arg,
                                            const struct skua_thread_opts *opts);
 
-/* Sets the token. Never suspends. From: any thread. */
+/* Sets the token. Never suspends. From: any thread. asyncio has no such call. */
 SKUA_API void skua_token_set(skua_token *token);
 
-/* Is it set? Never suspends. From: any thread. */
+/* Is it set? Never suspends. From: any thread. asyncio has no such call. */
 SKUA_API bool skua_token_is_set(const skua_token *token);
 
 #ifndef __cplusplus

@@ -17,6 +17,7 @@
 #include "base/spin.h"
 #include "sched/context.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/spawn.h"
 
@@ -133,10 +134,20 @@ static skua_handle handle_of(struct call *c)
     return (skua_handle){ rt_ww_ticket(rt_load_relaxed(&c->wait.bits)) | c->slot };
 }
 
-skua_handle skua_call_soon(skua_cb cb, void *arg)
+/* The worker whose loop the caller is on, or NULL. */
+static struct rt_worker *on_loop(const char *call)
 {
     struct rt_worker *w = rt_self();
-    struct call      *c = cb && w && w->in_group ? make(w, w->in_group, cb, arg) : NULL;
+    if (RT_LIKELY(w && w->in_group))
+        return w;
+    SKUA_IGNORE(rt_wrong_thread(call));
+    return NULL;
+}
+
+skua_handle skua_call_soon(skua_cb cb, void *arg)
+{
+    struct rt_worker *w = on_loop("skua_call_soon");
+    struct call      *c = cb && w ? make(w, w->in_group, cb, arg) : NULL;
     if (!c)
         return (skua_handle){ 0 };
     skua_handle h = handle_of(c);
@@ -159,9 +170,9 @@ static skua_handle call_at(struct rt_worker *w, uint64_t deadline, skua_cb cb, v
 
 skua_handle skua_call_later(double delay, skua_cb cb, void *arg)
 {
-    struct rt_worker *w = rt_self();
+    struct rt_worker *w = on_loop("skua_call_later");
     uint64_t          ns;
-    if (!cb || !w || !w->in_group || rt_ns_from_seconds(fabs(delay), &ns) < 0)
+    if (!cb || !w || rt_ns_from_seconds(fabs(delay), &ns) < 0)
         return (skua_handle){ 0 };
     uint64_t now = rt_timers_read_clock(&w->timers);
     if (delay < 0) /* in the past: before those that are due now */
@@ -171,9 +182,9 @@ skua_handle skua_call_later(double delay, skua_cb cb, void *arg)
 
 skua_handle skua_call_at(double when, skua_cb cb, void *arg)
 {
-    struct rt_worker *w = rt_self();
+    struct rt_worker *w = on_loop("skua_call_at");
     uint64_t          deadline;
-    if (!cb || !w || !w->in_group || rt_ns_from_seconds(when, &deadline) < 0)
+    if (!cb || !w || rt_ns_from_seconds(when, &deadline) < 0)
         return (skua_handle){ 0 };
     return call_at(w, deadline, cb, arg);
 }

@@ -99,7 +99,7 @@ void rt_seat_join(struct rt_seat *seat)
 
 void rt_seat_detach(struct rt_seat *seat)
 {
-    (void)pthread_detach(thread_of(seat)->thread.id);
+    rt_sys_thread_detach(thread_of(seat)->thread);
 }
 
 static void *thread_main(void *arg)

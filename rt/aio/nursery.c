@@ -18,9 +18,7 @@ void rt_tg_init(struct rt_tg *g, struct skua_task *parent)
     rt_list_init(&g->live);
     rt_list_init(&g->ended);
     g->pending = g->name = 0;
-    g->entered_with = rt_load_relaxed(&parent->cancels); /* relaxed: a count */
-    if (g->entered_with > 0 && rt_ww_cancel_pending(&parent->wait))
-        g->entered_with--; /* it is felt in here, if at all */
+    g->entered_with = rt_cancels_felt(parent);
     g->is_joining = g->is_aborting = g->has_asked = false;
 }
 

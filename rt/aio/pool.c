@@ -8,12 +8,12 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "sched/cancel.h"
 #include "sched/context.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 
 enum {
     STOP_S = 300, /* how long the end of a runtime waits for jobs, unless told; as asyncio */
@@ -318,15 +318,34 @@ static void give_up(struct rt_seat *seat, struct rt_lane_item *item)
 {
     struct rt_job *job = rt_container_of(item, struct rt_job, item);
     struct rt_fifo never = { 0 };
-    rt_log("the thread job of %s (lane %s%s%s) did not return in time, its thread is left alone",
-           job->label, job->lane->name, job->where ? ", called at " : "",
-           job->where ? job->where : "");
+    item->refs++; /* of the report, which is made without the mutex */
+    job->next_given_up = job->pool->given_up;
+    job->pool->given_up = job;
     rt_seat_detach(seat);
     if (job->future)
         (void)rt_future_complete(job->future, skua_fail(-ECANCELED));
     if (item->name && rt_name_claim(item->name, ECANCELED, &never) && never.head)
         item->refs--; /* of the waiter */
     (void)rt_sub_sc(&job->pool->rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
+}
+
+static void report_given_up(struct rt_pool *pool)
+{
+    struct rt_job *job;
+    while ((job = pool->given_up) != NULL) {
+        char line[256];
+        (void)snprintf(line, sizeof line,
+                       "the thread job of %s (lane %s%s%s) did not return in time, its thread is "
+                       "left alone", job->label, job->lane->name,
+                       job->where ? ", called at " : "", job->where ? job->where : "");
+        struct skua_exception_context context = {
+            .size = sizeof context, .message = line, .kind = SKUA_EXCEPTION_THREAD,
+            .error = -ETIMEDOUT, .name = job->label, .where = job->where,
+        };
+        pool->given_up = job->next_given_up;
+        rt_report(pool->rt, &context);
+        rt_job_release(job);
+    }
 }
 
 static uint64_t stop_deadline(struct rt_runtime *rt)
@@ -352,6 +371,7 @@ static void pool_stop(struct rt_runtime *rt)
     uint64_t deadline = stop_deadline(rt);
     for (unsigned i = 0; i < pool->n; i++)
         rt_seat_join(rt_lane_drain(&pool->lane[i].lane, deadline, give_up));
+    report_given_up(pool);
     rt_lock(&rt->lock);
     rt->pool = &closed;
     rt_unlock(&rt->lock);

@@ -34,6 +34,7 @@ struct rt_pool {
     struct rt_runtime   *rt;   /* not after the runtime has ended */
     RT_ATOMIC(uint32_t)  refs;
     struct rt_lane_plan  plan;
+    struct rt_job       *given_up; /* to be reported; who stops the pool */
     unsigned             n;
     struct rt_pool_lane  lane[];
 };
@@ -54,6 +55,7 @@ struct rt_job {
     skua_cb              drop;   /* gets a result that nobody took (left it here), or NULL    */
     uint64_t             since;  /* when it was queued                                        */
     const char          *where;  /* place of the call, or NULL                                */
+    struct rt_job       *next_given_up; /* counted, while it is to be reported                */
     char                 label[RT_JOB_LABEL];     /* for reports                              */
     char                 message[RT_JOB_MESSAGE]; /* of skua_failf; its thread, then the waiter */
 };

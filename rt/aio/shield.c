@@ -33,8 +33,8 @@ static void run(struct rt_step *step)
     const char *message = rt_task_is_done(s->outer) ? NULL : rt_task_message(s->inner);
     if (message) /* first, so that whoever sees the end sees it */
         SKUA_IGNORE(rt_task_set_message(s->outer, message)); /* without memory it goes without */
-    if (rt_future_complete(s->outer, s->inner->value))
-        (void)rt_or_acq_rel(&s->inner->state.bits, RT_ST_RETRIEVED);
+    bool told = rt_future_complete(s->outer, s->inner->value);
+    (void)rt_or_acq_rel(&s->inner->state.bits, told ? RT_ST_RETRIEVED : RT_ST_SHIELDED);
     forget(step);
 }
 

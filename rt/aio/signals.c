@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "sched/context.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/signal.h"
 #include "sched/spawn.h"
@@ -144,7 +145,7 @@ int skua_add_signal_handler(int signo, skua_cb cb, void *arg)
 {
     struct rt_worker *w = rt_self();
     if (!w)
-        return -EPERM;
+        return rt_wrong_thread("skua_add_signal_handler");
     if (!can_catch(signo) || !cb)
         return -EINVAL;
     struct rt_runtime        *rt = w->rt;
@@ -183,7 +184,7 @@ int skua_remove_signal_handler(int signo)
 {
     struct rt_worker *w = rt_self();
     if (!w)
-        return -EPERM;
+        return rt_wrong_thread("skua_remove_signal_handler");
     if (!can_catch(signo))
         return -EINVAL;
     struct rt_runtime *rt = w->rt;

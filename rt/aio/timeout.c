@@ -13,7 +13,7 @@ enum scope_state { SCOPE_IDLE = 0, SCOPE_ACTIVE = 0x5c09e, SCOPE_ENDED = 0xe4ded
 struct scope {
     struct rt_step_timer timer;
     struct skua_task    *task;
-    uint32_t             entered_with; /* cancel requests on the task when it entered */
+    uint32_t             entered_with; /* cancel requests that were felt before it entered */
     uint32_t             state;
     RT_ATOMIC(uint32_t)  expired;
     bool                 queued;       /* the step was posted directly, the deadline had passed */
@@ -78,7 +78,7 @@ static int enter(struct rt_worker *w, struct scope *s, uint64_t deadline)
     s->timer.step = (struct rt_step){ .run = run_step, .home = w->cur->group };
     s->timer.expire = expire_free;
     s->task = w->cur;
-    s->entered_with = rt_load_relaxed(&w->cur->cancels); /* relaxed: a count */
+    s->entered_with = rt_cancels_felt(w->cur);
     int r = arm(w, s, deadline);
     s->state = r < 0 ? SCOPE_ENDED : SCOPE_ACTIVE;
     return r;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/sys.h"
+#include "base/sys_door.h"
 
 #include "base/clock.h"
 #include "base/san.h"
-#include "base/sys_call.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -16,8 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Every use and the reading of errno that belongs to it. Never inlined, like all functions of this
- * file: the compiler takes the address of errno for a constant of the function it is in. */
+/* Every use and the reading of errno that belongs to it. */
 RT_NOINLINE int rt_sys_failure(void)
 {
     int err = errno;
@@ -112,27 +110,22 @@ size_t rt_sys_capped(size_t n)
 
 RT_NOINLINE ssize_t rt_sys_read(int fd, void *buf, size_t n)
 {
-    return RETRY(RT_SYS_READ, read(fd, buf, rt_sys_capped(n)));
+    return RT_SYS_RETRY(RT_SYS_READ, read(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_write(int fd, const void *buf, size_t n)
 {
-    return RETRY(RT_SYS_WRITE, write(fd, buf, rt_sys_capped(n)));
+    return RT_SYS_RETRY(RT_SYS_WRITE, write(fd, buf, rt_sys_capped(n)));
 }
 
 RT_NOINLINE ssize_t rt_sys_readv(int fd, const struct iovec *iov, int n)
 {
-    return RETRY(RT_SYS_READV, readv(fd, iov, n));
+    return RT_SYS_RETRY(RT_SYS_READV, readv(fd, iov, n));
 }
 
 RT_NOINLINE ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n)
 {
-    return RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
-}
-
-RT_NOINLINE ssize_t rt_sys_pread(int fd, void *buf, size_t n, off_t offset)
-{
-    return RETRY(RT_SYS_PREAD, pread(fd, buf, rt_sys_capped(n), offset));
+    return RT_SYS_RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
 }
 
 RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
@@ -146,7 +139,7 @@ RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
 
 RT_NOINLINE int rt_sys_open(const char *path, int flags, mode_t mode)
 {
-    return (int)RETRY(RT_SYS_OPEN, open(path, flags | O_CLOEXEC, mode));
+    return (int)RT_SYS_RETRY(RT_SYS_OPEN, open(path, flags | O_CLOEXEC, mode));
 }
 
 RT_NOINLINE int rt_sys_close(int fd)
@@ -162,45 +155,45 @@ RT_NOINLINE int rt_sys_close(int fd)
 
 RT_NOINLINE int rt_sys_fstat(int fd, struct stat *ret_st)
 {
-    return (int)RETRY(RT_SYS_FSTAT, fstat(fd, ret_st));
+    return (int)RT_SYS_RETRY(RT_SYS_FSTAT, fstat(fd, ret_st));
 }
 
 RT_NOINLINE int rt_sys_fcntl_getfl(int fd)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_GETFL));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_GETFL));
 }
 
 RT_NOINLINE int rt_sys_fcntl_setfl(int fd, int flags)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_SETFL, flags));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_SETFL, flags));
 }
 
 RT_NOINLINE int rt_sys_fcntl_dupfd(int fd, int min_fd)
 {
-    return (int)RETRY(RT_SYS_FCNTL, fcntl(fd, F_DUPFD_CLOEXEC, min_fd));
+    return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_DUPFD_CLOEXEC, min_fd));
 }
 
 RT_NOINLINE int rt_sys_pipe2(int ret_fds[2], int flags)
 {
-    return (int)ONCE(RT_SYS_PIPE2, pipe2(ret_fds, flags));
+    return (int)RT_SYS_ONCE(RT_SYS_PIPE2, pipe2(ret_fds, flags));
 }
 
 RT_NOINLINE int rt_sys_eventfd(void)
 {
-    return (int)ONCE(RT_SYS_EVENTFD, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    return (int)RT_SYS_ONCE(RT_SYS_EVENTFD, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 }
 
 RT_NOINLINE int rt_sys_eventfd_ring(int fd)
 {
     uint64_t one = 1;
-    int64_t rc = RETRY(RT_SYS_EVENTFD_RING, write(fd, &one, sizeof(one)));
+    int64_t rc = RT_SYS_RETRY(RT_SYS_EVENTFD_RING, write(fd, &one, sizeof(one)));
     return rc < 0 && rc != -EAGAIN ? (int)rc : 0;
 }
 
 RT_NOINLINE int rt_sys_eventfd_drain(int fd)
 {
     uint64_t count;
-    int64_t rc = RETRY(RT_SYS_EVENTFD_DRAIN, read(fd, &count, sizeof(count)));
+    int64_t rc = RT_SYS_RETRY(RT_SYS_EVENTFD_DRAIN, read(fd, &count, sizeof(count)));
     if (rc == -EAGAIN)
         return 0;
     return rc < 0 ? (int)rc : 1;
@@ -210,25 +203,25 @@ RT_NOINLINE int rt_sys_eventfd_drain(int fd)
 
 RT_NOINLINE int rt_sys_epoll_create(void)
 {
-    return (int)ONCE(RT_SYS_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
 }
 
 RT_NOINLINE int rt_sys_epoll_add(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_mod(int ep, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event ev = { .events = events, .data.u64 = data };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
 }
 
 RT_NOINLINE int rt_sys_epoll_del(int ep, int fd)
 {
     struct epoll_event ev = { 0 };
-    return (int)ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev));
+    return (int)RT_SYS_ONCE(RT_SYS_EPOLL_CTL, epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev));
 }
 
 /* The modern form; -ENOSYS where it is missing, and under ThreadSanitizer, which does not know it.
@@ -243,7 +236,7 @@ static int64_t epoll_wait_ns(int ep, struct epoll_event *ret_events, int n, int6
     return -ENOSYS;
 #else
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
-    return ONCE(RT_SYS_EPOLL_PWAIT2,
+    return RT_SYS_ONCE(RT_SYS_EPOLL_PWAIT2,
                 epoll_pwait2(ep, ret_events, n, timeout_ns < 0 ? NULL : &ts, NULL));
 #endif
 }
@@ -276,7 +269,7 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
     uint64_t deadline = rt_ns_add(rt_clock_now(), forth);
     int64_t rc;
     do {
-        rc = ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
+        rc = RT_SYS_ONCE(RT_SYS_POLL, poll(&p, 1, timeout_ms));
         timeout_ms = rt_ms_from_ns(rt_ns_until(deadline, rt_clock_now()));
     } while (rc == -EINTR);
     return rc > 0 ? p.revents : (int)rc;
@@ -285,7 +278,7 @@ RT_NOINLINE int rt_sys_poll1(int fd, short events, int timeout_ms)
 RT_NOINLINE int rt_sys_poll_many(struct pollfd *fds, unsigned n, int64_t timeout_ns)
 {
     struct timespec t = rt_timespec_from_ns((uint64_t)timeout_ns);
-    int rc = (int)ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
+    int rc = (int)RT_SYS_ONCE(RT_SYS_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &t, NULL));
     return rc == -EINTR ? 0 : rc;
 }
 
@@ -306,17 +299,17 @@ RT_NOINLINE int rt_sys_mmap_reserve(size_t size, void **ret_addr)
 
 RT_NOINLINE int rt_sys_munmap(void *addr, size_t len)
 {
-    return (int)ONCE(RT_SYS_MUNMAP, munmap(addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_MUNMAP, munmap(addr, len));
 }
 
 RT_NOINLINE int rt_sys_mprotect_none(void *addr, size_t len)
 {
-    return (int)ONCE(RT_SYS_MPROTECT, mprotect(addr, len, PROT_NONE));
+    return (int)RT_SYS_ONCE(RT_SYS_MPROTECT, mprotect(addr, len, PROT_NONE));
 }
 
 RT_NOINLINE int rt_sys_madvise(void *addr, size_t len, int advice)
 {
-    return (int)ONCE(RT_SYS_MADVISE, madvise(addr, len, advice));
+    return (int)RT_SYS_ONCE(RT_SYS_MADVISE, madvise(addr, len, advice));
 }
 
 size_t rt_sys_page_size(void)
@@ -354,6 +347,11 @@ int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, 
 int rt_sys_thread_join(struct rt_thread thread)
 {
     return -pthread_join(thread.id, NULL);
+}
+
+void rt_sys_thread_detach(struct rt_thread thread)
+{
+    (void)pthread_detach(thread.id); /* it is ours and neither joined nor detached yet */
 }
 
 int rt_sys_thread_name(const char *name)
@@ -410,17 +408,17 @@ int rt_sys_gettid(void)
 
 RT_NOINLINE int rt_sys_tgkill(int tid, int sig)
 {
-    return (int)ONCE(RT_SYS_TGKILL, syscall(SYS_tgkill, getpid(), tid, sig));
+    return (int)RT_SYS_ONCE(RT_SYS_TGKILL, syscall(SYS_tgkill, getpid(), tid, sig));
 }
 
 RT_NOINLINE int rt_sys_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old)
 {
-    return (int)ONCE(RT_SYS_SIGACTION, sigaction(sig, act, ret_old));
+    return (int)RT_SYS_ONCE(RT_SYS_SIGACTION, sigaction(sig, act, ret_old));
 }
 
 RT_NOINLINE int rt_sys_sigaltstack(const stack_t *ss, stack_t *ret_old)
 {
-    return (int)ONCE(RT_SYS_SIGALTSTACK, sigaltstack(ss, ret_old));
+    return (int)RT_SYS_ONCE(RT_SYS_SIGALTSTACK, sigaltstack(ss, ret_old));
 }
 
 int rt_sys_sched_yield(void)
@@ -433,7 +431,8 @@ RT_NOINLINE int rt_sys_affinity_count(void)
     /* The raw call: it says how much it wrote, and 65536 CPUs are enough where cpu_set_t ends at
      * 1024. */
     unsigned long mask[65536 / (8 * sizeof(unsigned long))];
-    int64_t bytes = ONCE(RT_SYS_AFFINITY, syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask));
+    int64_t bytes =
+        RT_SYS_ONCE(RT_SYS_AFFINITY, syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask));
     int count = 0;
     if (bytes < 0)
         return (int)bytes;
@@ -475,13 +474,14 @@ int rt_sys_restore_sigpipe(void)
 RT_NOINLINE int rt_sys_futex_wait(RT_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec ts = rt_timespec_from_ns((uint64_t)timeout_ns);
-    int64_t rc = ONCE(RT_SYS_FUTEX_WAIT, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                                                 timeout_ns < 0 ? NULL : &ts, NULL, 0));
+    int64_t rc =
+        RT_SYS_ONCE(RT_SYS_FUTEX_WAIT, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                                               timeout_ns < 0 ? NULL : &ts, NULL, 0));
     return rc == -EINTR ? 0 : (int)rc;
 }
 
 RT_NOINLINE int rt_sys_futex_wake(RT_ATOMIC(uint32_t) *word, int n)
 {
-    return (int)ONCE(RT_SYS_FUTEX_WAKE,
+    return (int)RT_SYS_ONCE(RT_SYS_FUTEX_WAKE,
                      syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0));
 }

@@ -34,7 +34,6 @@ ssize_t rt_sys_read(int fd, void *buf, size_t n);
 ssize_t rt_sys_write(int fd, const void *buf, size_t n);
 ssize_t rt_sys_readv(int fd, const struct iovec *iov, int n);
 ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n);
-ssize_t rt_sys_pread(int fd, void *buf, size_t n, off_t offset);
 ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags);
 ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags);
 ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
@@ -61,6 +60,55 @@ int rt_sys_eventfd(void); /* nonblocking, close-on-exec */
 int rt_sys_eventfd_ring(int fd);
 /* 1 when it had been rung since the last drain, 0 when not. */
 int rt_sys_eventfd_drain(int fd);
+
+/* Files, for threads that may block (sys_file.c). EINTR is told, not retried: the caller may have
+ * been asked to stop. Paths are relative to the working directory. */
+int rt_sys_file_open(const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
+ssize_t rt_sys_file_read(int fd, void *buf, size_t n);
+ssize_t rt_sys_file_write(int fd, const void *buf, size_t n);
+ssize_t rt_sys_file_pread(int fd, void *buf, size_t n, off_t offset);
+ssize_t rt_sys_file_pwrite(int fd, const void *buf, size_t n, off_t offset);
+int64_t rt_sys_file_seek(int fd, off_t offset, int whence);
+int rt_sys_file_sync(int fd, bool data_only);
+int rt_sys_file_truncate(int fd, off_t size);
+int rt_sys_file_chmod(int fd, mode_t mode);
+int rt_sys_path_stat(const char *path, bool follow, struct stat *ret_st);
+int rt_sys_path_rename(const char *from, const char *to);
+int rt_sys_path_unlink(const char *path);
+int rt_sys_path_mkdir(const char *path, mode_t mode);
+int rt_sys_path_rmdir(const char *path);
+/* A directory, entry by entry. next: 1 and *ret_name, which stays until the next call; 0 at the
+ * end. */
+int rt_sys_dir_open(const char *path, void **ret_dir);
+int rt_sys_dir_next(void *dir, const char **ret_name);
+void rt_sys_dir_close(void *dir);
+
+/* Children (sys_child.c). */
+enum { RT_CHILD_KEEP = -1, RT_CHILD_AS_BEFORE = -2 };
+struct rt_child_plan {
+    const char *file; /* looked up in PATH unless it has a slash */
+    char *const *argv;
+    char *const *env; /* NULL: as here */
+    const char *cwd;  /* NULL: as here */
+    /* What becomes descriptor i of the child: one >= n_fds; RT_CHILD_KEEP: what i is here;
+     * RT_CHILD_AS_BEFORE: the same as i - 1. No other is open in the child. */
+    const int *fds;
+    int n_fds;
+    bool new_session;
+    bool in_group; /* it joins `group`, or leads a new one if that is 0 */
+    pid_t group;
+};
+/* Starts it, with no signal blocked and SIGPIPE as it is by default. Blocks until it has become the
+ * other program. Its number, which is to be reaped, or -errno, also of what went wrong in the
+ * child; then there is none. */
+int rt_sys_child_start(const struct rt_child_plan *plan);
+/* A child that was just started and cannot be kept: ends it and reaps it. Blocks for that long. */
+void rt_sys_child_discard(int pid);
+int rt_sys_pidfd_open(int pid); /* close-on-exec */
+int rt_sys_pidfd_signal(int pidfd, int sig);
+/* 1: it has ended, with *ret_code, a negative one for the signal that did it; 0: not yet. -ECHILD:
+ * no child of ours, or reaped by somebody else. Unless `keep`, that reaps it. */
+int rt_sys_pidfd_wait(int pidfd, bool keep, int *ret_code);
 
 /* Sockets. */
 int rt_sys_socket(int domain, int type, int protocol);
@@ -118,6 +166,7 @@ struct rt_thread {
 /* name may be NULL and is cut to 15 characters; the thread inherits the caller's signal mask. */
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name);
 int rt_sys_thread_join(struct rt_thread thread);
+void rt_sys_thread_detach(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
 /* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment
@@ -194,10 +243,24 @@ enum rt_sys_call {
     RT_SYS_FUTEX_WAIT,
     RT_SYS_FUTEX_WAKE,
     RT_SYS_AFFINITY,
-    RT_SYS_PREAD,
     RT_SYS_SENDFILE,
     RT_SYS_GETADDRINFO,
     RT_SYS_GETNAMEINFO,
+    RT_SYS_FILE_OPEN,
+    RT_SYS_FILE_READ,
+    RT_SYS_FILE_WRITE,
+    RT_SYS_FILE_SEEK,
+    RT_SYS_FILE_SYNC,
+    RT_SYS_FILE_TRUNCATE,
+    RT_SYS_FILE_CHMOD,
+    RT_SYS_PATH_STAT,
+    RT_SYS_PATH_CHANGE, /* rename, unlink, mkdir, rmdir */
+    RT_SYS_DIR_OPEN,
+    RT_SYS_DIR_NEXT,
+    RT_SYS_CHILD_START,
+    RT_SYS_PIDFD_OPEN,
+    RT_SYS_PIDFD_SIGNAL,
+    RT_SYS_PIDFD_WAIT,
     RT_SYS_CALL_COUNT
 };
 
@@ -213,8 +276,8 @@ void rt_fault_reset(void);
 /* Uses and injected failures since the call was last armed, or reset. */
 unsigned rt_fault_uses(enum rt_sys_call call);
 unsigned rt_fault_hits(enum rt_sys_call call);
-/* rt_sys_read, write, pread, recv, send and sendfile move at most this many bytes at a time; 0
- * lifts. */
+/* rt_sys_read, write, recv, send, sendfile and those of files move at most this many bytes at a
+ * time; 0 lifts. */
 void rt_fault_transfer_cap(size_t max);
 
 /* Asked in place of the C library, with its results and its EAI values; NULL: as before. Threads

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on sockets, and the resolver of the C library. */
-#include "base/sys_call.h"
+#include "base/sys_door.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -12,99 +12,99 @@
 
 RT_NOINLINE ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags)
 {
-    return RETRY(RT_SYS_RECV, recv(fd, buf, rt_sys_capped(n), flags));
+    return RT_SYS_RETRY(RT_SYS_RECV, recv(fd, buf, rt_sys_capped(n), flags));
 }
 
 RT_NOINLINE ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags)
 {
-    return RETRY(RT_SYS_SEND, send(fd, buf, rt_sys_capped(n), flags | MSG_NOSIGNAL));
+    return RT_SYS_RETRY(RT_SYS_SEND, send(fd, buf, rt_sys_capped(n), flags | MSG_NOSIGNAL));
 }
 
 RT_NOINLINE ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
                                     socklen_t *from_len)
 {
-    return RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
+    return RT_SYS_RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
 }
 
 RT_NOINLINE ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags,
                                   const struct sockaddr *to, socklen_t to_len)
 {
-    return RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
+    return RT_SYS_RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
 }
 
 RT_NOINLINE ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    return RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
+    return RT_SYS_RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
 }
 
 RT_NOINLINE ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    return RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+    return RT_SYS_RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
 RT_NOINLINE ssize_t rt_sys_sendfile(int out_fd, int in_fd, off_t offset, size_t n)
 {
     off_t at = offset;
-    return RETRY(RT_SYS_SENDFILE, sendfile(out_fd, in_fd, &at, rt_sys_capped(n)));
+    return RT_SYS_RETRY(RT_SYS_SENDFILE, sendfile(out_fd, in_fd, &at, rt_sys_capped(n)));
 }
 
 /* ---- sockets ---- */
 
 RT_NOINLINE int rt_sys_socket(int domain, int type, int protocol)
 {
-    return (int)ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
+    return (int)RT_SYS_ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
 }
 
 RT_NOINLINE int rt_sys_socketpair(int domain, int type, int protocol, int ret_fds[2])
 {
-    return (int)ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
+    return (int)RT_SYS_ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
 }
 
 RT_NOINLINE int rt_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    return (int)ONCE(RT_SYS_BIND, bind(fd, addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_BIND, bind(fd, addr, len));
 }
 
 RT_NOINLINE int rt_sys_listen(int fd, int backlog)
 {
-    return (int)ONCE(RT_SYS_LISTEN, listen(fd, backlog));
+    return (int)RT_SYS_ONCE(RT_SYS_LISTEN, listen(fd, backlog));
 }
 
 RT_NOINLINE int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    int64_t rc = ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
+    int64_t rc = RT_SYS_ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
     return rc == -EINTR ? -EINPROGRESS : (int)rc;
 }
 
 RT_NOINLINE int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_len, int flags)
 {
-    return (int)RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
+    return (int)RT_SYS_RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
 }
 
 RT_NOINLINE int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value)
 {
     socklen_t len = sizeof(*ret_value);
-    return (int)ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
 }
 
 RT_NOINLINE int rt_sys_setsockopt_int(int fd, int level, int name, int value)
 {
-    return (int)ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
+    return (int)RT_SYS_ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 RT_NOINLINE int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
-    return (int)ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
 }
 
 RT_NOINLINE int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
-    return (int)ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
+    return (int)RT_SYS_ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
 }
 
 RT_NOINLINE int rt_sys_shutdown(int fd, int how)
 {
-    return (int)ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
+    return (int)RT_SYS_ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
 }
 
 /* ---- names ---- */

@@ -47,6 +47,14 @@ static inline void rt_slab_prefetch(const void *obj)
     __builtin_prefetch((const void *)((uintptr_t)obj + RT_SLAB_OBJECT_BYTES / 2), 1);
 }
 
+/* Objects that were given back in a row follow each other at one distance: asks for the one that is
+ * needed three gets later. One alone would come too late after a million that have left the caches.
+ * Where the guess is wrong it asks for something that nobody needs. */
+static inline void rt_slab_prefetch_after(const void *obj, const void *next)
+{
+    rt_slab_prefetch((const void *)((uintptr_t)next + 3 * ((uintptr_t)next - (uintptr_t)obj)));
+}
+
 static inline uint32_t rt_slab_slot(const void *obj)
 {
     return *(const uint32_t *)(const void *)((const char *)obj + RT_SLAB_SLOT_OFFSET);
@@ -63,7 +71,7 @@ static inline void *rt_slab_get(struct rt_slab_cache *c, uint32_t *ret_slot)
         obj = c->free;
         c->free = obj->next;
         c->count--;
-        rt_slab_prefetch(c->free); /* the next one is on its way while this one is used */
+        rt_slab_prefetch_after(obj, c->free);
     } else {
         obj = rt_slab_get_slow(c);
         if (obj == NULL)

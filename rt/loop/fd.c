@@ -388,6 +388,27 @@ static void rearm_foreign(struct rt_fd *rec)
     rt_unlock(&rec->lock);
 }
 
+/* --- watching --- */
+
+/* Registering anew is what makes the kernel look again at one that is edge-triggered. */
+int rt_fd_watch(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poller *poller,
+                bool calm)
+{
+    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) /* pairs: FD-USE <- own */
+        return rt_fd_wait_foreign(rec, dir == RT_DIR_OUT ? EPOLLOUT : EPOLLIN, name, poller);
+    rt_lock(&rec->lock);
+    struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
+    int r = rt_token_leave(token(rec, dir), name) ? 0 : -EBUSY;
+    if (r == 0 && (rt_load_sc(&rec->use) & RT_FD_CLOSING)) /* pairs: FD-CLOSE <- begin_close */
+        r = -EBADF;
+    else if (r == 0 && !(at && calm))
+        r = join_poller(rec, at ? at : poller);
+    if (r < 0 && r != -EBUSY && !rt_token_unwait(token(rec, dir), name))
+        r = 0; /* a claimer was faster: its value counts */
+    rt_unlock(&rec->lock);
+    return r;
+}
+
 /* --- moving --- */
 
 /* Registered in both for a moment: an event that comes twice does no harm, one that is lost would.

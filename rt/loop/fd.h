@@ -109,6 +109,12 @@ void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name);
 int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller);
 void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name);
 
+/* Inside, for who is to be told as long as it is ready: leaves the name, and has the kernel say so
+ * in the next poll if it is ready now (`calm`, owned: only if it becomes so). 0; -EBADF, -EBUSY,
+ * -errno of the registration, and the name is nobody's. */
+int rt_fd_watch(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poller *poller,
+                bool calm);
+
 /* Inside. The woken task runs on the loop of `poller`: after many strange wakes in a row the
  * registration moves there. */
 void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller);

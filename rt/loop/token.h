@@ -63,6 +63,18 @@ static inline uint64_t rt_token_wait(struct rt_token t, uint64_t name)
     return word ? word : RT_FD_TOKEN;
 }
 
+/* Leaves the name in place of whatever is known: for one who has the kernel look again. False:
+ * another name is there. */
+static inline bool rt_token_leave(struct rt_token t, uint64_t name)
+{
+    uint64_t word = rt_load_relaxed(t.dir); /* relaxed: the CAS decides */
+    do {
+        if (rt_token_is_name(word))
+            return false;
+    } while (!rt_cas_sc(t.dir, &word, name)); /* pairs: FD-DIR -> rt_token_put */
+    return true;
+}
+
 /* Forgets the name if it is still there. 0 and not DRAINED: the next call looks for itself. */
 static inline bool rt_token_unwait(struct rt_token t, uint64_t name)
 {

@@ -55,7 +55,10 @@ static ssize_t send_some(struct copy *c)
 
 static ssize_t copy_some(struct copy *c)
 {
-    ssize_t got = rt_sys_pread(c->in_fd, c->buffer, at_most(c->left, BUFFER), c->offset);
+    ssize_t got;
+    do
+        got = rt_sys_file_pread(c->in_fd, c->buffer, at_most(c->left, BUFFER), c->offset);
+    while (got == -EINTR);
     for (ssize_t done = 0; done < got;) {
         ssize_t put = rt_io_put(&c->io, c->buffer + done, (size_t)(got - done));
         if (put < 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 1: runq. The deque of ready free tasks: one per worker, two ends, fixed capacity.
  *
- *                 push, take  rest    oldest, size
- *   push          never       never   yes            push/take: the owning worker only
- *   take          never       never   yes            oldest: any thread, the owner included
- *   oldest        yes         yes     yes
+ *                 owner's     oldest, size
+ *   owner's       never       yes            owner's: push, take, oldest_many and the rest
+ *   oldest        yes         yes            oldest: any thread, the owner included
  *
  * The owner pushes at the bottom and may take its newest entry back from there; everybody, the
  * owner too, takes the oldest entry from the top by one compare-and-swap, one entry at a time.
@@ -15,6 +14,8 @@
  * before it reads `top`, and a thief reads `top` before `bottom`, both sequentially consistent.
  * Either the thief sees the lowered bottom and leaves the last entry alone, or the owner sees the
  * raised top; when both aim at the same last entry, the compare-and-swap on `top` decides.
+ * Only the owner may take several from the top by one compare-and-swap, since it knows that the
+ * bottom does not come down meanwhile: it moves it itself.
  * Why an entry read is the entry meant: a slot is overwritten only when `top` has passed it, and
  * then the reader's compare-and-swap fails.
  *
@@ -26,6 +27,7 @@
 #ifndef RT_RUNQ_DEQUE_H
 #define RT_RUNQ_DEQUE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -81,12 +83,12 @@ static inline int64_t rt_deque_count(struct rt_deque *d)
     return rt_load_relaxed(&d->bottom) - rt_load_relaxed(&d->top); /* relaxed: own write; a hint */
 }
 
-/* Owner: what may be the oldest entry, to be fetched into the cache; anything where there is
- * none. */
-static inline uintptr_t rt_deque_peek(struct rt_deque *d)
+/* Owner: what may be the entry `ahead` after the oldest, to be fetched into the cache; anything
+ * where there is none. */
+static inline uintptr_t rt_deque_peek(struct rt_deque *d, int64_t ahead)
 {
-    /* relaxed, both: a hint */
-    return rt_load_relaxed(&d->slot[rt_load_relaxed(&d->top) & (RT_DEQUE_CAP - 1)]);
+    int64_t t = rt_load_relaxed(&d->top) + ahead; /* relaxed, both: a hint */
+    return rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]);
 }
 
 /* Owner: the newest entry without taking it; 0 = none. Only a hint, a thief may be at it. */
@@ -129,6 +131,22 @@ static inline uintptr_t rt_deque_oldest(struct rt_deque *d)
     if (!rt_cas_sc(&d->top, &t, t + 1)) /* pairs: DQTOP -> rt_deque_push */
         return 0;
     return x;
+}
+
+/* Owner: take up to `max` of the oldest entries at once, oldest first. Returns how many. */
+static inline size_t rt_deque_oldest_many(struct rt_deque *d, uintptr_t *ret, size_t max)
+{
+    int64_t b = rt_load_relaxed(&d->bottom); /* relaxed: own write */
+    int64_t t = rt_load_relaxed(&d->top);    /* relaxed: the CAS decides */
+    int64_t n;
+    do {
+        n = b - t < (int64_t)max ? b - t : (int64_t)max;
+        if (n <= 0)
+            return 0;
+    } while (!rt_cas_sc(&d->top, &t, t + n)); /* pairs: DQTOP <- rt_deque_oldest */
+    for (int64_t i = 0; i < n; i++)
+        ret[i] = rt_load_relaxed(&d->slot[(t + i) & (RT_DEQUE_CAP - 1)]); /* relaxed: own write */
+    return (size_t)n;
 }
 
 #endif

@@ -25,6 +25,14 @@ void rt_cancel_pend(struct skua_task *t)
     (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
 }
 
+uint32_t rt_cancels_felt(struct skua_task *me)
+{
+    /* relaxed, both: a count; a late view is a later cancel */
+    uint32_t n = rt_load_relaxed(&me->cancels);
+    bool     is_posted = rt_load_relaxed(&me->state.bits) & RT_ST_POSTED;
+    return n - (n > 0 && (is_posted || rt_ww_cancel_pending(&me->wait)));
+}
+
 bool rt_future_end(struct skua_task *f, void *result)
 {
     struct rt_fifo out = { 0 };

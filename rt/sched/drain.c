@@ -2,11 +2,12 @@
 /* floor 5: sched. What is left when main has ended: cancelled, again and again, until nothing is
  * left or the time is up. */
 #include <errno.h>
+#include <stdio.h>
 
-#include "base/log.h"
 #include "sched/cancel.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 
 static uint64_t total_spawned(struct rt_runtime *rt)
@@ -61,6 +62,18 @@ static void cancel_all(struct rt_runtime *rt)
     }
 }
 
+static void report_stubborn(struct rt_runtime *rt, struct skua_task *t)
+{
+    char line[256];
+    (void)snprintf(line, sizeof line, "%s (spawned at %s) did not end when it was cancelled",
+                   rt_task_name(t), rt_task_place(t));
+    struct skua_exception_context context = {
+        .size = sizeof context, .message = line, .kind = SKUA_EXCEPTION_STUBBORN, .task = t,
+        .error = -ETIMEDOUT, .name = rt_task_name(t), .where = t->where,
+    };
+    rt_report(rt, &context);
+}
+
 static void name_stubborn(struct rt_runtime *rt)
 {
     uint32_t carved = rt_slab_carved();
@@ -68,8 +81,7 @@ static void name_stubborn(struct rt_runtime *rt)
         struct skua_task *t = rt_slab_at(slot);
         if (t && rt_load_relaxed(&t->runtime) == rt->id && rt_st_refs(rt_st_load(&t->state)) > 0 &&
             !rt_task_is_done(t) && !rt_task_is_future(t)) /* relaxed: a report */
-            rt_log("%s (spawned at %s) did not end when it was cancelled", rt_task_name(t),
-                   t->where ? t->where : "an unknown place");
+            report_stubborn(rt, t);
     }
 }
 

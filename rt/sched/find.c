@@ -15,7 +15,7 @@ enum {
      * longer. Spinning longer in the first case cost a server of short requests a quarter of its
      * CPU. */
     ROUNDS_IDLE = 2,
-    ROUNDS_WOKEN = 24,
+    ROUNDS_WOKEN = 8,
 };
 
 /* --- stealing --- */
@@ -43,15 +43,18 @@ static struct skua_task *steal_from(struct rt_worker *w, struct rt_worker *victi
     return (struct skua_task *)first;
 }
 
-static struct skua_task *steal_round(struct rt_worker *w)
+/* `one_by_one`: else only jobs, see sched/pace.h. */
+static struct skua_task *steal_round(struct rt_worker *w, bool one_by_one)
 {
     struct rt_runtime *rt = w->rt;
     unsigned           crew = rt_crew(rt);
     unsigned           start = rt_pick(&w->chooser, crew, "victim");
     for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *victim = rt->workers[(start + i) % crew];
-        struct skua_task *t = victim == w ? NULL : steal_from(w, victim, rt_share_at(victim));
-        if (!t && victim != w)
+        struct skua_task *t = NULL;
+        if (victim != w && one_by_one)
+            t = steal_from(w, victim, rt_share_at(victim));
+        if (victim != w && !t)
             t = rt_fork_steal(w, victim);
         if (t)
             return t;
@@ -68,15 +71,30 @@ struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim)
     return t;
 }
 
-/* A task that waits behind a worker which does not come to it: its step count stood still for a
- * whole search. */
-static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *steps_before)
+/* Changes when the worker picks a task or starts one. */
+static uint64_t signs_of_life(struct rt_worker *w)
+{
+    /* relaxed: a hint */
+    return RT_STAT_GET(&w->steps) + (uint64_t)rt_load_relaxed(&w->deque.bottom);
+}
+
+bool rt_shows_life(struct rt_worker *w, struct rt_worker *victim)
+{
+    uint64_t signs = signs_of_life(victim);
+    bool     shows = signs != w->signs_seen[victim->index];
+    w->signs_seen[victim->index] = signs;
+    return shows;
+}
+
+/* A task that waits behind a worker which does not come to it: it did nothing for a whole
+ * search. */
+static struct skua_task *steal_from_stuck(struct rt_worker *w)
 {
     struct rt_runtime *rt = w->rt;
     unsigned           crew = rt_crew(rt);
     for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *victim = rt->workers[i];
-        if (victim == w || RT_STAT_GET(&victim->steps) != steps_before[i]) /* relaxed: a hint */
+        if (victim == w || rt_shows_life(w, victim))
             continue;
         struct skua_task *t = rt_steal_held(w, victim);
         if (t)
@@ -85,14 +103,15 @@ static struct skua_task *steal_from_stuck(struct rt_worker *w, const uint64_t *s
     return NULL;
 }
 
-bool rt_work_visible(struct rt_runtime *rt)
+bool rt_work_visible(struct rt_runtime *rt, bool one_by_one)
 {
     if (rt_inject_length(&rt->inject) > 0)
         return true;
     unsigned crew = rt_crew(rt);
     for (unsigned i = 0; rt->steal && i < crew; i++)
-        if (rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i]) ||
-            rt_jobs_worth_a_look(&rt->workers[i]->jobs))
+        if (rt_jobs_worth_a_look(&rt->workers[i]->jobs) ||
+            (one_by_one &&
+             rt_deque_size(&rt->workers[i]->deque) >= rt_share_at(rt->workers[i])))
             return true;
     return false;
 }
@@ -115,18 +134,19 @@ static struct skua_task *search(struct rt_worker *w)
     struct rt_backoff  b = RT_BACKOFF_INIT;
     unsigned           crew = rt_crew(rt);
     for (unsigned i = 0; i < RT_WORKERS_MAX && i < crew; i++)
-        w->steps_seen[i] = RT_STAT_GET(&rt->workers[i]->steps); /* relaxed: a hint */
-    int rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
+        (void)rt_shows_life(w, rt->workers[i]);
+    int  rounds = w->woken ? ROUNDS_WOKEN : ROUNDS_IDLE;
+    bool one_by_one = w->woken || rt_pace_takes_one(w);
     w->woken = false;
     for (int round = 0; round < rounds; round++) {
-        struct skua_task *t = steal_round(w);
+        struct skua_task *t = steal_round(w, one_by_one);
         if (t)
             return t;
         if (own_mail(w) || rt_inject_length(&rt->inject) > 0)
             return NULL;
         rt_backoff_wait(&b);
     }
-    return steal_from_stuck(w, w->steps_seen);
+    return steal_from_stuck(w);
 }
 
 /* A searcher that found something sends the next one searching, if there is more. */
@@ -135,7 +155,7 @@ static void found(struct rt_worker *w)
     if (!w->searching)
         return;
     w->searching = false;
-    if (rt_idle_found(&w->rt->idle) && rt_work_visible(w->rt))
+    if (rt_idle_found(&w->rt->idle) && rt_work_visible(w->rt, rt_pace_takes_one(w)))
         rt_notify(w->rt);
 }
 
@@ -158,7 +178,8 @@ static void park(struct rt_worker *w)
         rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
     w->searching = false;
-    bool busy = own_mail(w) || rt_work_visible(w->rt) || rt_load_relaxed(&w->leave_asked);
+    bool busy = own_mail(w) || rt_work_visible(w->rt, rt_pace_takes_one(w)) ||
+                rt_load_relaxed(&w->leave_asked);
     bool awake = !busy && w->rt->time.is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
     if (!busy && !awake) {
         RT_STAT_INC(&w->parks);

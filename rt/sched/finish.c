@@ -6,9 +6,8 @@
 
 #include "sched/fork.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
-
-struct rt_reporter rt_reporter;
 
 static void count_finished(struct rt_worker *w, struct skua_task *t)
 {
@@ -28,11 +27,12 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
         outcome = RT_ST_CANCELLED;
     }
     if (RT_UNLIKELY(t->flags & RT_TASK_MISSED) && outcome == 0 && w->rt->debug &&
-        rt_load_relaxed(&t->cancels) > 0 && rt_reporter.swallowed) /* relaxed: a count */
-        rt_reporter.swallowed(t);
-    if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)) &&
-        rt_reporter.leftover)
-        rt_reporter.leftover(t, skua_failed(result));
+        rt_load_relaxed(&t->cancels) > 0) /* relaxed: a count */
+        rt_report_task(w->rt, SKUA_EXCEPTION_SWALLOWED, t, 0, "cancel swallowed: ",
+                       " was cancelled and returned a value");
+    if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)))
+        rt_report_task(w->rt, SKUA_EXCEPTION_LEFTOVER, t, skua_failed(result), "",
+                       " failed while it was cancelled by the end of run");
     struct skua_group *g = t->group;
     count_finished(w, t);
     bool last = rt_task_complete(t, result, outcome, 1, &out);
@@ -89,8 +89,8 @@ static void reap(struct rt_worker *w, struct skua_task *t)
         struct rt_runtime *rt = w ? w->rt : rt_runtime_visit(rt_load_relaxed(&t->runtime));
         if (rt) {
             (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
-            if (rt->debug && rt_reporter.unretrieved)
-                rt_reporter.unretrieved(t);
+            if (rt_report_is_wanted(rt))
+                rt_report_unretrieved(rt, t);
         }
         if (rt && !w)
             rt_runtime_unvisit(rt);

@@ -16,13 +16,4 @@ void rt_refuse(struct rt_worker *w, struct skua_task *t, int err);
 /* Drop one reference; frees the task with the last one. w may be NULL (plain thread). */
 void rt_task_unref(struct rt_worker *w, struct skua_task *t);
 
-/* Debug mode: reports on stderr. Set by floor obs. */
-struct rt_reporter {
-    void (*unretrieved)(struct skua_task *t);
-    void (*swallowed)(struct skua_task *t);
-    /* failed while the shutdown cancelled it; in any mode */
-    void (*leftover)(struct skua_task *t, int err);
-};
-extern struct rt_reporter rt_reporter;
-
 #endif

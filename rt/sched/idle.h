@@ -98,6 +98,17 @@ again:
     return -1;
 }
 
+/* A worker that sleeps or is about to, or -1: a hint for who decides whether a ring would pay. */
+static inline int rt_idle_peek(struct rt_idle *i)
+{
+    for (unsigned k = 0; k < RT_IDLE_WORDS; k++) {
+        uint64_t word = rt_load_relaxed(&i->parked[k]); /* relaxed: a hint */
+        if (word)
+            return (int)(k * 64 + (unsigned)__builtin_ctzll(word));
+    }
+    return -1;
+}
+
 /* Work for one worker only, after a seq_cst push to its inbox: the worker to ring, or -1. Usually
  * that very worker; another one only when this call stood in the way of a submitter for a
  * moment. */

@@ -38,7 +38,7 @@ static struct skua_task *pick_deque(struct rt_worker *w)
     do
         x = rt_deque_oldest(&w->deque);
     while (!x && rt_deque_size(&w->deque) > 0);
-    rt_slab_prefetch((void *)rt_deque_peek(&w->deque));
+    rt_slab_prefetch((void *)rt_deque_peek(&w->deque, 1));
     return (struct skua_task *)x;
 }
 
@@ -140,6 +140,7 @@ static void run_step(struct rt_worker *w, struct skua_group *g, struct rt_step *
 {
     w->in_group = g->is_free ? NULL : g;
     w->in_step_group = g;
+    RT_STAT_INC(&w->steps); /* the watch looks at each for itself */
     step->run(step);
     w->in_group = NULL;
     w->in_step_group = NULL;

@@ -29,18 +29,19 @@ void rt_notify(struct rt_runtime *rt);
 void rt_give_away(struct rt_worker *w);
 void rt_ring(struct rt_worker *w);
 
-/* Withdraws a step that is queued somewhere in its home; on the home's thread. */
-void rt_unpost_step(struct rt_step *step);
+/* Withdraws a step that is queued somewhere in its home; on the home's thread. False: it is not. */
+bool rt_unpost_step(struct rt_step *step);
 /* The same for the expired timer of a task. */
 void rt_unpost_hop(struct skua_task *t);
 
 /* On the group's thread: an item behind everything that is ready. */
 void rt_group_enqueue(struct skua_group *g, uintptr_t item);
 
-/* On the group's thread: it has `ready` items and nothing else, no event, no timer due. */
+/* On the group's thread: it has `ready` items and nothing else, no event, no timer due, and nobody
+ * spawned the running task eagerly, to go on before anything else. */
 static inline bool rt_group_has_only(struct rt_worker *w, struct skua_group *g, size_t ready)
 {
-    return g->fifo.count == ready && !g->arrivals.head &&
+    return g->fifo.count == ready && !g->arrivals.head && !w->eager_back &&
            rt_timers_next(&w->timers) > w->timers.seen &&
            !rt_load_relaxed(&w->pinned_inbox.head); /* relaxed: what comes later comes later */
 }
@@ -71,7 +72,10 @@ void rt_group_bury(struct rt_worker *w);
 /* --- search: sched/find.c --- */
 /* The oldest of a worker that is held, more of them into the own deque; or its next slot. */
 struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim);
-bool              rt_work_visible(struct rt_runtime *rt);
+/* Did `victim` pick or start a task since w asked last? */
+bool              rt_shows_life(struct rt_worker *w, struct rt_worker *victim);
+/* Is there anything to take? `one_by_one`: entries of deques as well (sched/pace.h). */
+bool              rt_work_visible(struct rt_runtime *rt, bool one_by_one);
 
 /* Find a task, whatever it takes: sched/find.c. NULL: the loop shall leave. On a loop stack. */
 struct skua_task *rt_find(struct rt_worker *w);

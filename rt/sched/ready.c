@@ -43,7 +43,16 @@ static void spill_linked(struct rt_worker *w)
     inject(w->rt, &half);
 }
 
-/* A full deque gives its older half to the injector, entry by entry through the top. */
+/* The owner itself looks at the injector before it sleeps, and the watch at each tick: to tell
+ * nobody costs time, never a task. */
+static bool is_worth_a_wake(struct rt_runtime *rt)
+{
+    int index = rt_idle_peek(&rt->idle);
+    return index < 0 ||
+           rt_inject_length(&rt->inject) * rt_pace(rt->workers[index]) >= RT_WAKE_NS;
+}
+
+/* A full deque gives its older half to the injector, as one block. */
 static void spill(struct rt_worker *w)
 {
     struct rt_inject_block *block = rt_malloc(sizeof *block);
@@ -51,20 +60,14 @@ static void spill(struct rt_worker *w)
         spill_linked(w);
         return;
     }
-    block->count = 0;
-    while (block->count < RT_INJECT_BLOCK) {
-        uintptr_t x = rt_deque_oldest(&w->deque);
-        if (x)
-            block->entry[block->count++] = x;
-        else if (rt_deque_size(&w->deque) == 0)
-            break;
-    }
+    block->count = rt_deque_oldest_many(&w->deque, block->entry, RT_INJECT_BLOCK);
     if (block->count == 0) { /* thieves were faster */
         rt_free(block);
         return;
     }
     rt_inject_push_block(&w->rt->inject, block);
-    rt_notify(w->rt);
+    if (is_worth_a_wake(w->rt))
+        rt_notify(w->rt);
 }
 
 void rt_give_away(struct rt_worker *w)
@@ -74,17 +77,18 @@ void rt_give_away(struct rt_worker *w)
         rt_ready_child(w, (struct skua_task *)next);
     while (rt_deque_size(&w->deque) > 0)
         spill(w);
+    rt_notify(w->rt); /* this worker will not come to them */
 }
 
-/* The first entries are those that this worker runs next: nobody is told. With the one that makes
- * the deque worth sharing (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
+/* The first entries are those that this worker runs next: nobody is told. With the one that
+ * would wait for long (sched/pace.h) a sleeper is woken. With later ones nobody sleeps without
  * having been told: a worker parks only where it sees no deque worth sharing, and a thief that
  * leaves one behind tells the next. (A thief may be at work, or the pace may change, while this
  * push is on its way; then the watch tells. No task depends on it: this worker never sleeps before
  * its deque is empty.) */
 static void push_deque(struct rt_worker *w, struct skua_task *t)
 {
-    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_share_at(w) - 1;
+    bool tell = w->rt->n > 1 && w->rt->steal && rt_deque_count(&w->deque) == rt_tell_at(w) - 1;
     for (;;) {
         bool pushed = tell ? rt_deque_push_announced(&w->deque, (uintptr_t)t)
                            : rt_deque_push(&w->deque, (uintptr_t)t);
@@ -200,24 +204,25 @@ void rt_fire_step(struct rt_step *step, struct rt_fifo *out)
         rt_post_step(step);
 }
 
-static void unpost(struct skua_group *g, uintptr_t item)
+static bool unpost(struct skua_group *g, uintptr_t item)
 {
     rt_absorb_pinned(g->worker);
     size_t place = rt_fifo_remove(&g->fifo, item);
     if (!place)
-        (void)rt_fifo_remove(&g->arrivals, item);
-    else if (place <= g->batch)
+        return rt_fifo_remove(&g->arrivals, item) > 0;
+    if (place <= g->batch)
         g->batch--;
+    return true;
 }
 
-void rt_unpost_step(struct rt_step *step)
+bool rt_unpost_step(struct rt_step *step)
 {
-    unpost(step->home, rt_item(&step->link, RT_TAG_STEP));
+    return unpost(step->home, rt_item(&step->link, RT_TAG_STEP));
 }
 
 void rt_unpost_hop(struct skua_task *t)
 {
-    unpost(t->group, rt_item(&t->hop, RT_TAG_HOP));
+    (void)unpost(t->group, rt_item(&t->hop, RT_TAG_HOP));
     t->timer.hop_queued = 0;
 }
 

@@ -2,6 +2,7 @@
 /* floor 5: sched. Who serves the workers that are held. */
 #include "sched/rescue.h"
 
+#include "sched/pace.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 #include "sched/stall.h"
@@ -81,6 +82,8 @@ static void take_from_held(struct rt_worker *w)
     for (unsigned i = 0; i < crew; i++) {
         if (i == w->index || !rt_rescue_is_held(&rt->rescue, i))
             continue;
+        if (rt_shows_life(w, rt->workers[i]) && !rt_pace_takes_one(w))
+            continue; /* its task starts others, short ones: they come in blocks */
         struct skua_task *t = rt_steal_held(w, rt->workers[i]);
         if (t)
             rt_ready_child(w, t);

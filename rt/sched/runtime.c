@@ -17,6 +17,7 @@
 #include "sched/overflow.h"
 #include "sched/pace.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/signal.h"
 #include "sched/spawn.h"
 
@@ -225,7 +226,7 @@ static void set_options(struct rt_runtime *rt, const struct skua_run_opts *o)
     rt->time.is_virtual = o->virtual_time;
     rt_init(&rt->time.virtual_now, 1000 * RT_NS_PER_SEC); /* not 0: there is a past to ask for */
     int64_t stall = rt_env_int("SKUA_STALL_MS", 0, 3600000, rt->debug ? 100 : 0);
-    rt->watch.stall_ns = stall ? (uint64_t)stall * RT_NS_PER_MS : RT_NEVER;
+    rt_init(&rt->watch.stall_ns, stall ? (uint64_t)stall * RT_NS_PER_MS : RT_NEVER);
     rt_init(&rt->next_id, 1);
 }
 
@@ -300,6 +301,7 @@ int rt_runtime_new(const struct skua_run_opts *opts, struct rt_runtime **ret_rt)
         goto undo_group;
     if ((r = start_workers(rt)) < 0)
         goto undo_threads;
+    rt_report_begin(rt);
     *ret_rt = rt;
     return 0;
 undo_threads:
@@ -461,8 +463,11 @@ void rt_runtime_free(struct rt_runtime *rt)
     rt_store_release(&rt->phase, RT_CLOSED); /* pairs: PHASE -> rt_group_visit */
     rt_watch_halt(rt); /* it starts no spare any more */
     stop_workers(rt);
+    if (rt->readers_end)
+        rt->readers_end(rt);
     close_groups(rt);
     rt_table_leave(rt);
+    rt_report_end(rt);
     while (rt_load_acquire(&rt->wakers) > 0) /* pairs: WAKERS <- rt_post_pinned */
         SKUA_IGNORE(rt_sys_sched_yield());
     rt_watch_stop(rt);

@@ -12,6 +12,7 @@
 
 struct rt_pool;
 struct rt_signal_handler;
+struct rt_reader;
 
 struct rt_runtime {
     unsigned            n;          /* regular workers */
@@ -37,6 +38,11 @@ struct rt_runtime {
     bool              (*pool_tick)(struct rt_runtime *rt); /* likewise; see rt_watch_ask */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
     void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
+    struct rt_reader   *readers; /* under lock; see aio/reader.c */
+    void              (*readers_end)(struct rt_runtime *rt); /* set with it */
+    skua_exception_cb   handler; /* of reports, NULL: the default one; under lock, with its arg */
+    void               *handler_arg;
+    RT_ATOMIC(uint32_t) has_handler; /* a hint, without the lock */
     struct rt_lane_plan lanes;
     struct rt_lock      lock;       /* rank RUNTIME: the fields below, start and stop */
     struct skua_group  *main_group; /* worker 0's */

@@ -10,6 +10,7 @@
 #include "sched/stall.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/san.h"
 #include "fiber/ctx.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 
 enum {
@@ -213,27 +215,63 @@ static void show_waiting_groups(struct rt_runtime *rt, struct rt_worker *w)
         rt_log("    these groups of worker %u wait for it: %s", w->index, names);
 }
 
-void rt_stall_report(struct rt_runtime *rt, struct rt_worker *w, uint64_t held_ns)
+/* "": nobody runs. */
+static void name_culprit(char ret_name[RT_STALL_NAME], bool answered, uint32_t id)
+{
+    if (answered && culprit.name[0])
+        (void)snprintf(ret_name, RT_STALL_NAME, "%s", culprit.name);
+    else if (answered && culprit.is_callback)
+        (void)snprintf(ret_name, RT_STALL_NAME, "a callback");
+    else if (!answered && id != 0)
+        (void)snprintf(ret_name, RT_STALL_NAME, "Task-%u", id);
+    else
+        ret_name[0] = '\0';
+}
+
+void rt_stall_report(struct rt_runtime *rt, struct rt_worker *w, uint64_t held_ns, bool is_last,
+                     char ret_name[RT_STALL_NAME])
 {
     /* relaxed, both: a report; a thread that is gone is not found */
     uint32_t id = rt_load_relaxed(&w->running_id);
     bool     answered = ask(rt_load_relaxed(&w->tid));
     double   ms = (double)held_ns / 1e6;
+    if (!answered && !is_last)
+        return;
+    name_culprit(ret_name, answered, id);
     if (answered && culprit.name[0])
         rt_log("%s (spawned at %s) has held worker %u for %.0f ms without suspending",
                culprit.name, culprit.where, w->index, ms);
-    else if (answered && culprit.is_callback)
-        rt_log("a callback has held worker %u for %.0f ms", w->index, ms);
-    else if (!answered && id != 0)
-        rt_log("Task-%u has held worker %u for %.0f ms without suspending", id, w->index, ms);
-    bool is_shown = answered ? culprit.name[0] || culprit.is_callback : id != 0;
-    for (int i = 0; answered && is_shown && i < SHOWN_MAX; i++)
+    else if (ret_name[0])
+        rt_log("%s has held worker %u for %.0f ms%s", ret_name, w->index, ms,
+               answered ? "" : " without suspending");
+    for (int i = 0; answered && ret_name[0] && i < SHOWN_MAX; i++)
         if (culprit.first + i < culprit.depth)
             show_frame(culprit.frame[culprit.first + i]);
     if (answered)
         rt_store_release(&culprit.state, FREE); /* pairs: STALL -> ask */
-    if (is_shown)
+    if (ret_name[0])
         show_waiting_groups(rt, w);
+    else /* once is once */
+        (void)snprintf(ret_name, RT_STALL_NAME, "?");
+}
+
+void rt_stall_report_end(struct rt_worker *w, uint64_t held_ns, const char *name)
+{
+    if (name[0] != '?')
+        rt_log("%s held worker %u for %.0f ms in all", name, w->index, (double)held_ns / 1e6);
+}
+
+int skua_set_slow_callback_duration(double seconds)
+{
+    struct rt_worker *w = rt_self();
+    uint64_t          ns;
+    if (!w)
+        return rt_wrong_thread("skua_set_slow_callback_duration");
+    if (!(seconds > 0) || rt_ns_from_seconds(seconds, &ns) < 0)
+        return -EINVAL;
+    rt_stall_begin();
+    rt_store_relaxed(&w->rt->watch.stall_ns, ns); /* relaxed: a figure */
+    return 0;
 }
 
 void rt_stall_report_all(struct rt_runtime *rt, unsigned held)

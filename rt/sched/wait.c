@@ -73,9 +73,10 @@ int rt_wait_begin(struct rt_worker *w, uint64_t *ret_name)
         *ret_name = rt_wait_name(t, ticket);
         return 0;
     }
-    (void)rt_ww_drop_cancel(&t->wait);
     if (t->group)
         requeue(w);
+    /* after the trip: requests that came during it are one with the first */
+    (void)rt_ww_drop_cancel(&t->wait);
     return rt_delivered(t);
 }
 

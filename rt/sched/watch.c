@@ -13,6 +13,7 @@ enum {
     ASKED_TICK_MS = 2, /* while the pool wants to be ticked */
     ROLL_MIN_MS = 3, /* less time in which a worker makes no step says nothing */
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
+    ASK_MAX = 5, /* on a busy machine a thread that is asked who it is may not run at once */
     TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
 
@@ -20,7 +21,8 @@ enum {
 struct seen {
     uint64_t steps;
     uint64_t since;    /* when the step count stood still first */
-    bool     reported;
+    unsigned asked;    /* times that its thread was asked who it is */
+    char     name[RT_STALL_NAME]; /* who was reported; "": nobody since then */
 };
 
 void rt_watch_note_park(struct rt_runtime *rt)
@@ -38,10 +40,22 @@ void rt_watch_note_unpark(struct rt_runtime *rt)
 
 static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
 {
-    if (seen->reported || now - seen->since < rt->watch.stall_ns)
+    /* relaxed: a late view is a late report */
+    if (seen->name[0] || now - seen->since < rt_load_relaxed(&rt->watch.stall_ns))
         return;
-    seen->reported = true;
-    rt_stall_report(rt, w, now - seen->since);
+    bool last = ++seen->asked >= ASK_MAX;
+    rt_stall_report(rt, w, now - seen->since, last, seen->name);
+}
+
+/* The worker does something else by now. */
+static void begin_anew(struct rt_worker *w, struct seen *seen, uint64_t steps, uint64_t now)
+{
+    if (RT_UNLIKELY(seen->name[0]))
+        rt_stall_report_end(w, now - seen->since, seen->name);
+    seen->steps = steps;
+    seen->since = now;
+    seen->asked = 0;
+    seen->name[0] = '\0';
 }
 
 /* A worker that stood still since the last tick: others look after what waits behind it. True: it
@@ -52,7 +66,7 @@ static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *see
     rt_store_relaxed(&w->poll_due, 1);           /* relaxed: a hint */
     rt_store_relaxed(&w->jobs.told, 1);          /* relaxed: a hint; see sched/fork.c */
     if (steps != seen->steps) {
-        *seen = (struct seen){ .steps = steps, .since = now };
+        begin_anew(w, seen, steps, now);
         return false;
     }
     /* relaxed: a hint */
@@ -95,7 +109,7 @@ static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
             continue;
         }
         if (parked) /* what it does next begins now */
-            seen[i] = (struct seen){ .steps = RT_STAT_GET(&w->steps), .since = now };
+            begin_anew(w, &seen[i], RT_STAT_GET(&w->steps), now);
         rt_rescue_unmark(rt, i);
         /* relaxed: own write. A resting spare may still run a task, but takes no other. */
         if (!on_duty || rt_load_relaxed(&w->leave_asked) == RT_ORDER_REST)
@@ -136,7 +150,7 @@ static bool tick(struct rt_runtime *rt, struct seen *seen, uint64_t now)
 {
     struct rt_roll_call roll = { 0 };
     bool                all_idle = call_roll(rt, seen, now, &roll);
-    if (!all_idle && rt->n > 1 && rt_work_visible(rt))
+    if (!all_idle && rt->n > 1 && rt_work_visible(rt, true))
         rt_notify(rt); /* see push_deque */
     bool has_spares = rt_rescue_tick(rt, &roll);
     return all_idle && !has_spares;
@@ -179,7 +193,7 @@ int rt_watch_start(struct rt_runtime *rt)
     if (r < 0)
         return r;
     watch->threads = rt->n;
-    if (watch->stall_ns != RT_NEVER)
+    if (rt_load_relaxed(&watch->stall_ns) != RT_NEVER) /* relaxed: own write */
         rt_stall_begin();
     r = rt_sys_thread_create(&watch->thread, watch_main, rt, "skua-watch");
     if (r < 0) {

@@ -23,7 +23,7 @@ struct rt_watch {
     struct rt_thread    thread;
     int                 event_fd;
     int                 is_running;
-    uint64_t            stall_ns;  /* report a task that runs longer; RT_NEVER = never */
+    RT_ATOMIC(uint64_t) stall_ns;  /* report a task that runs longer; RT_NEVER = never */
     RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
     RT_ATOMIC(uint32_t) stop;
     RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */

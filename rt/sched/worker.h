@@ -93,8 +93,8 @@ struct rt_worker {
     uint32_t           dive;      /* picks that may still come from the bottom                  */
     uint32_t           dive_run;  /* picks that came from there in a row                        */
     uint64_t           pace_since; /* when `pace` was measured last                             */
+    uint32_t           tell_at;   /* entries in the deque with which a sleeper is told          */
     uint32_t           pace_tick; /* the tick of that moment                                    */
-    uint64_t           pace;      /* what a pick takes, ns, smoothed                            */
     uint32_t           next_run;  /* picks that came from the next slot in a row                */
     uint32_t           pushed;    /* free children spawned since the last wait                 */
     uint32_t           budget;    /* operations left to the running task                        */
@@ -120,7 +120,7 @@ struct rt_worker {
     struct skua_group *step_home; /* of callbacks that free tasks add here                      */
     uint32_t           next_id;   /* range of task numbers                                      */
     uint32_t           last_id;
-    uint64_t           steps_seen[RT_WORKERS_MAX]; /* of the others, when a search began     */
+    uint64_t           signs_seen[RT_WORKERS_MAX]; /* of life of the others, at the last look */
 
     /* --- owner writes, others read --- */
     RT_CACHELINE
@@ -134,7 +134,8 @@ struct rt_worker {
     struct rt_stat      wakeups;  /* rings given                                                */
     struct rt_stat      accepted;
     struct rt_stat      rescues;  /* tasks fetched from workers that were held                  */
-    RT_ATOMIC(uint32_t) share_at; /* entries in the deque from which others are told and take   */
+    RT_ATOMIC(uint64_t) pace;     /* what a pick takes, ns, smoothed                            */
+    RT_ATOMIC(uint32_t) share_at; /* entries in the deque from which others take                */
     RT_ATOMIC(uint32_t) running_id; /* task that runs, for the watch; 0 = none                  */
 
     /* --- written by others --- */

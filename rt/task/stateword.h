@@ -31,6 +31,8 @@
 #define RT_ST_SHUTDOWN  ((uint64_t)128) /* cancelled by the runtime's shutdown                  */
 /* a cancel request is on the way to the thread of the group */
 #define RT_ST_POSTED    ((uint64_t)256)
+/* ended behind a shield that had been cancelled */
+#define RT_ST_SHIELDED  ((uint64_t)512)
 #define RT_ST_REF       ((uint64_t)1 << 32)
 
 struct rt_stateword {

@@ -20,7 +20,10 @@ bool rt_name_claim(uint64_t name, unsigned value, struct rt_fifo *out)
     struct skua_task *t = rt_name_task(name);
     switch (rt_ww_claim(&t->wait, rt_ww_ticket(name), value)) {
     case RT_CLAIM_SUBMIT:
-        rt_fifo_push(out, rt_item(&t->run, RT_TAG_TASK));
+        if (RT_UNLIKELY(rt_task_kind(t) == RT_KIND_READER))
+            rt_fifo_push(out, rt_item(&rt_callback_step(t)->link, RT_TAG_STEP));
+        else
+            rt_fifo_push(out, rt_item(&t->run, RT_TAG_TASK));
         return true;
     case RT_CLAIM_NOTHING:
         return true;

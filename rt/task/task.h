@@ -19,6 +19,7 @@
 #include "fiber/slab.h"
 #include "fiber/stack.h"
 #include "runq/link.h"
+#include "runq/step.h"
 #include "task/stateword.h"
 #include "task/timer_node.h"
 #include "task/vars.h"
@@ -49,6 +50,7 @@ enum rt_task_flag {
 enum rt_kind {
     RT_KIND_FUTURE = 0xf0, /* no body                                                       */
     RT_KIND_CALL = 0xf1,   /* a callback handle that lives in the same slab                 */
+    RT_KIND_READER = 0xf2, /* a descriptor's callback, likewise; who claims it queues its step */
 };
 
 /* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before
@@ -93,6 +95,12 @@ _Static_assert(offsetof(struct skua_task, value) == RT_SLAB_BATCH_OFFSET &&
                    offsetof(struct skua_task, group) == RT_SLAB_BATCH_OFFSET + RT_SLAB_BATCH_BYTES,
                "value and stack are nobody's while the object is free");
 
+/* The step of an object that is a callback and no task. */
+static inline struct rt_step *rt_callback_step(struct skua_task *t)
+{
+    return (struct rt_step *)(void *)&t->fn;
+}
+
 /* --- names of waits --- */
 
 static inline uint64_t rt_wait_name(const struct skua_task *t, uint64_t ticket)
@@ -106,7 +114,7 @@ static inline struct skua_task *rt_name_task(uint64_t name)
 }
 
 /* Any thread: claim the named wait with `value` (an errno value or 0). A task to be queued is added
- * to `out`. */
+ * to `out`, or the step of a descriptor's callback. */
 bool rt_name_claim(uint64_t name, unsigned value, struct rt_fifo *out);
 
 /* --- waiters: who wants to know when a task is done --- */

@@ -30,6 +30,8 @@ static const model_mutant model_mutants[] = {
     { "PUSH_NO_LIMIT", "full", "rt_deque_push", "load_acquire", MODEL_ONE_OFF },
     /* MUTANT: ANNOUNCED_RELAXED: as PUSH_RELAXED, in the push that announces */
     { "ANNOUNCED_RELAXED", "one thief", "rt_deque_push_announced", "xchg_sc", MODEL_RELAXED },
+    /* MUTANT: MANY_BLIND: the owner takes several without validating them */
+    { "MANY_BLIND", "many", "rt_deque_oldest_many", "cas_sc", MODEL_BLIND },
 };
 
 #include "runq/deque.h"
@@ -135,6 +137,35 @@ struct deque_two : rl::test_suite<deque_two, 3>, deque_base {
     void after() { finish(3); }
 };
 
+/* The owner spills what is in the way, as into a block, while a thief is at the same end. */
+struct deque_many : rl::test_suite<deque_many, 2>, deque_base {
+    void before() { setup(); }
+
+    void spill()
+    {
+        uintptr_t x[RT_DEQUE_CAP];
+        size_t    n = rt_deque_oldest_many(&d, x, RT_DEQUE_CAP);
+        for (size_t i = 0; i < n; i++)
+            see(x[i]);
+    }
+
+    void thread(unsigned id)
+    {
+        if (id == 0) {
+            for (uintptr_t x = 1; x <= 4; x++)
+                while (!put(x, x & 1))
+                    spill();
+            see(rt_deque_take(&d));
+            spill();
+        } else {
+            for (int i = 0; i < 3; i++)
+                see(rt_deque_oldest(&d));
+        }
+    }
+
+    void after() { finish(4); }
+};
+
 /* Few steps, so that every schedule with a few forced switches can be tried. */
 struct deque_small : rl::test_suite<deque_small, 2>, deque_base {
     void before() { setup(); }
@@ -176,6 +207,7 @@ int main(int argc, char **argv)
     model_random<deque_full>("full", 1);
     model_random<deque_one>("one thief", 1000000);
     model_random<deque_two>("two thieves", 1000000);
+    model_random<deque_many>("many", 1000000);
     model_bounded<deque_small>("small", 5);
     return model_end();
 }

@@ -58,6 +58,24 @@ static void test_deque_full_refuses_until_one_leaves(void **state)
     assert_int_equal(rt_deque_oldest(&d), 0);
 }
 
+static void test_deque_owner_takes_many_at_once(void **state)
+{
+    uintptr_t got[8];
+    memset(&d, 0, sizeof d);
+    assert_int_equal(rt_deque_oldest_many(&d, got, 8), 0);
+    for (uintptr_t i = 1; i <= RT_DEQUE_CAP; i++)
+        assert_true(rt_deque_push(&d, i));
+    assert_int_equal(rt_deque_oldest(&d), 1);
+    assert_int_equal(rt_deque_oldest_many(&d, got, 8), 8);
+    for (uintptr_t i = 0; i < 8; i++)
+        assert_int_equal(got[i], i + 2);
+    for (uintptr_t i = 10; i <= RT_DEQUE_CAP - 3; i++)
+        assert_int_equal(rt_deque_oldest(&d), i);
+    assert_int_equal(rt_deque_oldest_many(&d, got, 8), 3); /* what there is */
+    assert_int_equal(got[2], RT_DEQUE_CAP);
+    assert_int_equal(rt_deque_size(&d), 0);
+}
+
 /* Many times round the ring, by turns nearly empty and nearly full. */
 static void test_deque_wraps_like_the_model(void **state)
 {
@@ -124,6 +142,11 @@ static void race(int64_t keep, int own_share)
             if (own_share && next % (unsigned)own_share)
                 continue;
         }
+        if (next % 11 == 0) {
+            uintptr_t many[4];
+            for (size_t n = rt_deque_oldest_many(&d, many, 4); n > 0; n--)
+                mark(many[n - 1]);
+        }
         if ((x = next % 5 ? rt_deque_take(&d) : rt_deque_oldest(&d)) != 0)
             mark(x);
     }
@@ -152,6 +175,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_deque_empty_gives_nothing),
     T_TEST(test_deque_order_from_both_ends),
     T_TEST(test_deque_full_refuses_until_one_leaves),
+    T_TEST(test_deque_owner_takes_many_at_once),
     T_TEST(test_deque_wraps_like_the_model),
     T_TEST(test_deque_steal_when_one_left_single_winner),
     T_TEST(test_deque_steal_from_many_each_once),

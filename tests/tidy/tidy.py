@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The style of the house as a test: floors, doors, sizes, banned calls, memory-order labels, docs.
+"""The style of the house as a test: floors, doors, sizes, banned calls, memory order, rules, docs.
 
 tidy.py [ROOT]: prints one line per offence and exits 1 if there is any.
 """
@@ -16,8 +16,9 @@ SOURCES = C_LIKE + (".py", ".sh", ".cmake")
 OURS = ("rt/", "include/", "examples/", "bench/", "tests/")
 
 ATOMIC_DOOR = "rt/base/atomic.h"
-SYSCALL_DOORS = ("rt/base/sys.c", "rt/base/sys_net.c")
-ERRNO_DOORS = SYSCALL_DOORS + ("rt/base/sys_call.h", "rt/fiber/ctx.c")
+SYSCALL_DOOR = ("rt/base/sys.c", "rt/base/sys_net.c", "rt/base/sys_file.c",
+                "rt/base/sys_child.c")
+ERRNO_DOORS = (*SYSCALL_DOOR, "rt/base/sys_door.h", "rt/fiber/ctx.c")
 ERRNO_FUNCTION = "skua_errno_location"
 
 SYSCALLS = """
@@ -25,8 +26,10 @@ read write readv writev pread pwrite recv recvfrom recvmsg recvmmsg send sendto 
 sendmmsg sendfile splice accept accept4 connect socket socketpair bind listen shutdown close open
 openat pipe pipe2 dup dup2 dup3 fcntl ioctl poll ppoll select eventfd timerfd_create signalfd
 mmap munmap mprotect madvise pthread_create pthread_join pthread_kill pthread_sigmask sigaction
-sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime getaddrinfo
-freeaddrinfo getnameinfo if_nametoindex if_indextoname""".split()
+sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime
+fsync fdatasync ftruncate lseek rename unlink mkdir rmdir opendir readdir closedir
+pthread_detach posix_spawn posix_spawnp waitid waitpid
+getaddrinfo freeaddrinfo getnameinfo if_nametoindex if_indextoname""".split()
 CLOCK_DOOR = ("rt/base/clock.c", "clock_gettime")  # the clock is a seam of its own
 SYSCALL = re.compile(r"(?<![\w.>])(?:%s|epoll_\w+)\s*\(" % "|".join(SYSCALLS))
 BANNED = """strcpy strcat sprintf vsprintf gets strtok rand srand alloca longjmp siglongjmp
@@ -37,6 +40,12 @@ DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
 PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
 SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
+# The rules of asyncio: each has a test that carries its number, or a row that says why there is
+# none in C.
+RULES = 93
+RULE_TEST = re.compile(r"\bT_TEST\(test_rule_(\d+)_\w+\)")
+RULE_PAGE, RULE_TABLE = "docs/asyncio.md", "## Rules that have no form in C"
+RULE_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|", re.M)
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -80,6 +89,7 @@ class Tidy:
                 self.check_c(path, text)
         self.check_pairs()
         self.check_headers(names)
+        self.check_rules(names)
         return self.offences
 
     # ---- every text file ----
@@ -136,7 +146,7 @@ class Tidy:
                 if "//" in line and not path.startswith("tests/model/"):
                     self.offend(path, number, "comment", "a // comment")
                 match = BANNED.search(line)
-                if match and not path.startswith("tests/") and path not in SYSCALL_DOORS:
+                if match and not path.startswith("tests/") and path not in SYSCALL_DOOR:
                     self.offend(path, number, "banned", match.group(1))
             self.check_functions(path, code)
         if path.startswith("rt/"):
@@ -182,7 +192,7 @@ class Tidy:
             if path != ATOMIC_DOOR and ATOMIC.search(line):
                 self.offend(path, number, "door-atomic", line.strip())
             match = SYSCALL.search(line)
-            door = path in SYSCALL_DOORS or path == CLOCK_DOOR[0] and CLOCK_DOOR[1] in line
+            door = path in SYSCALL_DOOR or path == CLOCK_DOOR[0] and CLOCK_DOOR[1] in line
             if match and not door and not path.endswith(".S"):
                 self.offend(path, number, "door-syscall", match.group(0) + ")")
             inside = path in ERRNO_DOORS or function == ERRNO_FUNCTION
@@ -212,6 +222,22 @@ class Tidy:
         for path in names:
             if path.startswith("rt/") and path.endswith(".h") and path[3:] not in included:
                 self.offend(path, 1, "dead", "no file includes this header")
+
+    def check_rules(self, names):
+        if RULE_PAGE not in names:
+            return
+        page = self.read(RULE_PAGE)
+        head, _, table = page.partition("\n%s\n" % RULE_TABLE)
+        rows = RULE_ROW.findall(table.partition("\n## ")[0])
+        answered = {int(n) for row in rows for n in row.split(",")}
+        for path in names:
+            if not path.startswith("tests/semantics/"):
+                continue
+            for match in RULE_TEST.finditer(self.read(path)):
+                answered.add(int(match.group(1)))
+        for rule in sorted(set(range(1, RULES + 1)) ^ answered):
+            known = "has neither a test nor a row" if rule <= RULES else "does not exist"
+            self.offend(RULE_PAGE, head.count("\n") + 2, "rules", "rule %d %s" % (rule, known))
 
 
 def is_source(path, text):

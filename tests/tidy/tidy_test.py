@@ -60,6 +60,34 @@ GOOD = {
 }
 
 
+# Rules 1 and 2 have rows, 3 to 93 tests: then each one that is taken away is missed.
+RULE_ROWS = ["| 1 | x | y |", "| 2, 1 | x | y |"]
+RULE_TESTS = ["    T_TEST(test_rule_%d_is_kept)," % n for n in range(3, 94)]
+
+
+def rule_offences(rows, tests, heading="## Rules that have no form in C"):
+    with tempfile.TemporaryDirectory() as root:
+        write(root, "docs/asyncio.md", "\n".join(["# x", "", "| 93 | z |", "", heading, ""] + rows +
+                                                 ["", "## Rejected", "| 3 |", ""]))
+        write(root, "tests/semantics/x_test.c", SPDX + "\n".join(tests) + "\n")
+        return [text for _, _, rule, text in Tidy(root).run() if rule == "rules"]
+
+
+def wrong_rules():
+    """The number of cases in which the check of rules does not say what it should."""
+    missing = "rule %d has neither a test nor a row"
+    cases = [(rule_offences(RULE_ROWS, RULE_TESTS), []),
+             (rule_offences(RULE_ROWS[:1], RULE_TESTS), [missing % 2]),
+             (rule_offences(RULE_ROWS, RULE_TESTS[1:-1]), [missing % 3, missing % 93]),
+             (rule_offences(RULE_ROWS, RULE_TESTS, "## Else"), [missing % 1, missing % 2]),
+             (rule_offences(RULE_ROWS, RULE_TESTS + ["    T_TEST(test_rule_94_is_new),"]),
+              ["rule 94 does not exist"])]
+    for got, expected in cases:
+        if got != expected:
+            print("rules: expected %s, got %s" % (expected, got))
+    return sum(got != expected for got, expected in cases)
+
+
 def write(root, path, text):
     full = os.path.join(root, path)
     os.makedirs(os.path.dirname(full), exist_ok=True)
@@ -76,7 +104,7 @@ def main():
         found = {}
         for path, _, rule, text in Tidy(root).run():
             found.setdefault(path, {}).setdefault(rule, []).append(text)
-    failures = 0
+    failures = wrong_rules()
     for path, expected in [(p, e) for p, (_, e) in BAD.items()] + [(p, set()) for p in GOOD]:
         got = found.get(path, {})
         if set(got) != expected:

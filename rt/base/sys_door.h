@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. How a system call is made, for the files that make them: sys.c, sys_net.c. Their
- * functions are never inlined: the compiler takes the address of errno for a constant of the
- * function it is in. */
-#ifndef RT_BASE_SYS_CALL_H
-#define RT_BASE_SYS_CALL_H
+/* floor 0: base. What the files of the door to the kernel share: sys.c, sys_net.c, sys_file.c,
+ * sys_child.c. Nobody else includes this; what there is to call is in sys.h. */
+#ifndef RT_BASE_SYS_DOOR_H
+#define RT_BASE_SYS_DOOR_H
 
 #include "base/sys.h"
 
 #include <errno.h>
 
-/* What errno says, negative, right behind the call that failed. */
+/* The error of the system call just before. Never inlined, like all functions of the door: the
+ * compiler takes the address of errno for a constant of the function it is in. */
 int rt_sys_failure(void);
 
 #ifdef RT_TESTING
-/* 0, or the error that this use of the call meets in place of the system call. */
+/* 0, or the error that is injected in place of this use. */
 int rt_sys_fault(enum rt_sys_call call);
-/* How many bytes it may move. */
+/* At most what tests allow to be moved at a time. */
 size_t rt_sys_capped(size_t n);
 #else
 #define rt_sys_fault(call) 0
@@ -23,7 +23,7 @@ size_t rt_sys_capped(size_t n);
 #endif
 
 /* The value of expr, or -errno; or the injected error without evaluating expr. */
-#define ONCE(call, expr) \
+#define RT_SYS_ONCE(call, expr) \
     ({ \
         int64_t once_r = rt_sys_fault(call); \
         if (once_r == 0) { \
@@ -37,11 +37,11 @@ size_t rt_sys_capped(size_t n);
         once_r; \
     })
 
-#define RETRY(call, expr) \
+#define RT_SYS_RETRY(call, expr) \
     ({ \
         int64_t retry_r; \
         do { \
-            retry_r = ONCE(call, expr); \
+            retry_r = RT_SYS_ONCE(call, expr); \
         } while (retry_r == -EINTR); \
         retry_r; \
     })
