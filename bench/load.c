@@ -71,7 +71,7 @@ static void ask(struct question *q, const struct load *l)
     if (q->is_echo) {
         q->length = l->message < sizeof q->text ? l->message : sizeof q->text;
         for (size_t i = 0; i < q->length; i++)
-            q->text[i] = (char)('a' + i % 26);
+            q->text[i] = i + 1 < q->length ? (char)('a' + i % 26) : '\n'; /* a line */
     } else {
         q->length = (size_t)snprintf(q->text, sizeof q->text,
                                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", l->target);

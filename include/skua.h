@@ -20,6 +20,7 @@
 #include <skua/fork.h>   /* fork-join, parallel loops */
 #include <skua/context.h> /* variables of a task, handed down to what it starts */
 #include <skua/net.h>    /* sockets and servers */
+#include <skua/stream.h> /* buffered reading and writing of them, and of pipes */
 #include <skua/signal.h> /* Unix signals */
 #include <skua/obs.h>    /* counters */
 

@@ -160,19 +160,33 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
-async def echo(_seconds):
-    loop = asyncio.get_running_loop()
-    stop = loop.create_future()
-    loop.add_signal_handler(signal.SIGTERM, stop.set_result, None)
-    server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=1024)
+async def serve(server):
+    stop = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set_result, None)
     print(f"listening on 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await stop
     server.close()
 
 
+async def echo(_seconds):
+    loop = asyncio.get_running_loop()
+    await serve(await loop.create_server(Echo, "127.0.0.1", 0, backlog=1024))
+
+
+async def echo_lines(reader, writer):
+    while line := await reader.readline():
+        writer.write(line)
+        await writer.drain()
+    writer.close()
+
+
+async def streams(_seconds):
+    await serve(await asyncio.start_server(echo_lines, "127.0.0.1", 0, backlog=1024))
+
+
 ROWS = {"spawn_await": spawn_await, "yield": yield_, "wake": wake, "sleep_100k": sleep_100k,
         "later_100k": later_100k, "timer_churn": timer_churn, "to_thread": to_thread,
-        "to_thread_busy": to_thread_busy, "echo": echo}
+        "to_thread_busy": to_thread_busy, "echo": echo, "streams": streams}
 
 
 def main(argv):

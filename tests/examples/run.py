@@ -239,6 +239,8 @@ CASES = {
     "fetch_async": fetch("fetch_async"),
     "fetch_async_order": fetch("fetch_async", "/delay/1.5", "/delay/0.5", "/plaintext"),
     "echo": run_echo,
+    "streams": run_plain,
+    "unix_socket": run_plain,
     "shutdown_sigterm": shutdown(signal.SIGTERM),
     "shutdown_sigint": shutdown(signal.SIGINT),
     "pinned": run_plain,
