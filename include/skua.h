@@ -21,6 +21,8 @@
 #include <skua/context.h> /* variables of a task, handed down to what it starts */
 #include <skua/net.h>    /* sockets and servers */
 #include <skua/stream.h> /* buffered reading and writing of them, and of pipes */
+#include <skua/file.h>   /* files, off the loop */
+#include <skua/process.h> /* child processes */
 #include <skua/signal.h> /* Unix signals */
 #include <skua/obs.h>    /* counters */
 

@@ -114,6 +114,13 @@ SKUA_API void *skua_failf(int err, const char *fmt, ...) __attribute__((format(p
  * 0 if it is a value. asyncio: isinstance(x, Exception), of what gather() gives. */
 SKUA_API int skua_failed(const void *value);
 
+/* ---- memory ---- */
+
+/* Frees what a call gave the caller "to free by skua_free()"; NULL: does nothing. The library may
+ * have another allocator than the program. Never suspends. From: any thread. asyncio: the garbage
+ * collector. */
+SKUA_API void skua_free(void *p);
+
 /* ---- version ---- */
 
 /* The library's version as "MAJOR.MINOR.PATCH": a static string. The macros above say which

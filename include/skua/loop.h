@@ -21,10 +21,10 @@ extern "C" {
 SKUA_API skua_loop *skua_loop_new_with(const struct skua_run_opts *opts);
 
 /* Runs the loop until the task is done and gives its result; borrows the handle. The loop can be
- * run again afterwards. Blocks the calling thread. From: the thread that made the loop, not
- * inside a task. Returns 0, the task's error, -EAGAIN when the loop was stopped first, -EPERM
- * inside a runtime (a loop that runs already included) or on another thread, -ESHUTDOWN once
- * closed, -EINVAL.
+ * run again afterwards. Blocks the calling thread. From: the thread that made the loop, not inside
+ * a task. Returns 0, the task's error, -EAGAIN when the loop was stopped first, -EDEADLK as
+ * skua_run(), -EPERM inside a runtime (a loop that runs already included) or on another thread,
+ * -ESHUTDOWN once closed, -EINVAL.
  * asyncio: loop.run_until_complete(). */
 SKUA_API int skua_loop_run_until_complete(skua_loop *loop, skua_task *task, void **ret_result);
 

@@ -43,8 +43,9 @@ struct skua_run_opts {
  * SIGINT, when this is the main thread and the signal's handler is the default one: the first
  * cancels main, the second has its default action. SIGPIPE is ignored while a runtime exists.
  * Returns 0 if main returned a value; else main's error (-ECANCELED when it ended cancelled);
- * -EINTR if SIGINT ended it; -EPERM inside a runtime; -EINVAL for bad options; -ENOTSUP for
- * .simulate; -ENOMEM, or what starting a thread or a poller answers. asyncio: run(). */
+ * -EINTR if SIGINT ended it; -EDEADLK when nothing could wake a task any more (docs/debugging.md);
+ * -EPERM inside a runtime; -EINVAL for bad options; -ENOTSUP for .simulate; -ENOMEM, or what
+ * starting a thread or a poller answers. asyncio: run(). */
 SKUA_API int skua_run_with(skua_fn main_fn, void *arg, const struct skua_run_opts *opts);
 
 /* ---- run again and again ---- */

@@ -29,7 +29,7 @@ typedef void (*skua_stream_fn)(skua_stream *stream, void *arg);
 
 struct skua_connect_opts;
 
-/* Options of skua_stream_open_connection() and skua_stream_open(). */
+/* What a stream is like; zeroes are defaults. */
 struct skua_stream_opts {
     size_t size;       /* sizeof(struct skua_stream_opts); the macro fills it in */
     size_t limit;      /* bytes before a separator, at most; 0: 64 KiB */
@@ -40,7 +40,7 @@ struct skua_stream_opts {
     const struct skua_connect_opts *connect; /* for skua_stream_open_connection() */
 };
 
-/* Options of skua_serve_streams(). */
+/* What a server of streams does, and what its streams are like. */
 struct skua_serve_streams_opts {
     size_t size;             /* sizeof(struct skua_serve_streams_opts); the macro fills it in */
     skua_group *group;       /* as in skua_serve() */
@@ -82,10 +82,10 @@ SKUA_API int skua_serve_streams_with(int fd, skua_stream_fn handler, void *arg,
 
 /* ---- reading ---- */
 
-/* All of these: May suspend. From: task. The timeout is for the whole call. Errors: -ETIMEDOUT and
- * -ECANCELED, after which all bytes that came are still there to be read; -EBUSY when another task
- * reads; -EBADF when it is closed, also meanwhile, or has no such side; -ECONNRESET and what else
- * the kernel answers, from then on; -ENOMEM, -EFAULT, -EINVAL, -EPERM. */
+/* All these calls: May suspend. From: task. The timeout is for the whole call. Errors: -ETIMEDOUT
+ * and -ECANCELED, after which all bytes that came are still there to be read; -EBUSY when another
+ * task reads; -EBADF when it is closed, also meanwhile, or has no such side; -ECONNRESET and what
+ * else the kernel answers, from then on; -ENOMEM, -EFAULT, -EINVAL, -EPERM. */
 
 /* Reads up to n bytes: what is there, waiting only when nothing is. Returns how many, 0 at the end
  * of the stream. asyncio: StreamReader.read(n). */
@@ -135,7 +135,7 @@ SKUA_API bool skua_stream_at_eof(const skua_stream *stream);
 SKUA_API int skua_stream_write(skua_stream *stream, const void *buf, size_t n);
 
 /* The same for n pieces in a row; empty ones are passed over. Never suspends. From: runtime.
- * Returns as skua_stream_write(). asyncio: StreamWriter.writelines(). */
+ * Returns and fails as skua_stream_write(). asyncio: StreamWriter.writelines(). */
 SKUA_API int skua_stream_writelines(skua_stream *stream, const struct iovec *iov, int n);
 
 /* Returns at once unless more than .high_water bytes are unsent; then when no more than .low_water
@@ -186,12 +186,12 @@ SKUA_API int skua_stream_wait_closed(skua_stream *stream, double timeout) SKUA_C
  * asyncio: StreamWriter.is_closing(). */
 SKUA_API bool skua_stream_is_closing(const skua_stream *stream);
 
-/* Takes one more reference. Never suspends. From: any thread. Returns `stream`. asyncio: another
- * name for it. */
+/* Takes one more reference and returns `stream`. Never suspends. From: any thread. asyncio has
+ * none. */
 SKUA_API skua_stream *skua_stream_retain(skua_stream *stream);
 
 /* Gives one reference back; the last one closes the stream, as skua_stream_close() does. Never
- * suspends. From: any thread. asyncio: the garbage collector. */
+ * suspends. From: any thread. asyncio has none. */
 SKUA_API void skua_stream_release(skua_stream *stream);
 
 /* ---- asking ---- */

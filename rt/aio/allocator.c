@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 7: aio. Settings of jemalloc, when that is what the process allocates with. */
+#include "aio/allocator.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +30,16 @@ static void set_decay(ssize_t ms)
         (void)snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", i);
         set(name, &ms, sizeof ms);
     }
+}
+
+int rt_allocator_threads(void)
+{
+    uint64_t epoch = 1;
+    size_t   n = 0, size = sizeof n;
+    if (!mallctl)
+        return 0;
+    set("epoch", &epoch, sizeof epoch); /* the figures are those of this moment */
+    return mallctl("stats.background_thread.num_threads", &n, &size, NULL, 0) == 0 ? (int)n : 0;
 }
 
 /* What is freed in a burst goes back to the system within seconds, by threads of jemalloc's own,

@@ -139,13 +139,27 @@ static bool leave_name(struct iterator *it, uint64_t name)
     return empty;
 }
 
+static void see_left(const struct rt_awaitable *self,
+                     void (*see)(struct skua_task *task, void *arg), void *arg)
+{
+    const struct iterator *it = self->object;
+    for (size_t i = 0; i < it->n; i++)
+        if (!rt_task_is_done(it->nodes[i].task))
+            see(it->nodes[i].task, arg);
+}
+
+static const struct rt_wait_kind next_kind = { .what = "the next of several tasks",
+                                               .whose = ": ", .tasks = see_left };
+
 static int wait_for_one(struct iterator *it)
 {
-    struct rt_worker *w = rt_self();
-    uint64_t          name;
-    int               r = rt_wait_begin(w, &name);
+    struct rt_worker   *w = rt_self();
+    struct rt_awaitable awaitable = { .kind = &next_kind, .object = it };
+    uint64_t            name;
+    int                 r = rt_wait_begin(w, &name);
     if (r < 0)
         return r;
+    rt_await_combined(w->cur, &awaitable);
     if (!leave_name(it, name))
         return rt_wait_abandon(name);
     r = rt_wait_timer(w, it->deadline);

@@ -87,6 +87,18 @@ static bool cancel_awaitable(struct rt_awaitable *self)
     return true;
 }
 
+static void see_children(const struct rt_awaitable *self,
+                         void (*see)(struct skua_task *task, void *arg), void *arg)
+{
+    const struct rt_fanin *f = self->object;
+    for (size_t i = 0; i < f->n; i++)
+        if (!rt_task_is_done(f->tasks[i]))
+            see(f->tasks[i], arg);
+}
+
+static const struct rt_wait_kind fanin_kind = { .what = "several tasks", .whose = ": ",
+                                                .tasks = see_children };
+
 int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
                   enum rt_fanin_mode mode)
 {
@@ -101,7 +113,7 @@ int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
         if (tasks[i] == me)
             return -EDEADLK;
     }
-    f->awaitable.cancel = cancel_awaitable;
+    f->awaitable = (struct rt_awaitable){ .kind = &fanin_kind, .object = f };
     f->owner = me;
     f->step = (struct rt_step){ .run = run_step, .home = me->group };
     f->tasks = tasks;
@@ -169,8 +181,8 @@ static int rearm(struct rt_worker *w, struct rt_fanin *f, bool passes_cancel)
     if (r < 0)
         return r == -ECANCELED && passes_cancel ? CANCEL_PENDING : r;
     (void)rt_xchg_sc(&f->name, name); /* pairs: FANIN -> trigger */
-    if (passes_cancel)
-        w->cur->awaiting = (uintptr_t)&f->awaitable | 1;
+    f->awaitable.cancel = passes_cancel ? cancel_awaitable : NULL;
+    rt_await_combined(w->cur, &f->awaitable);
     if (!linked)
         link_nodes(f);
     else if (!f->step.home && rt_load_sc(&f->triggered)) { /* pairs: FANIN <- trigger */

@@ -33,7 +33,7 @@ struct rt_fanin_node {
 enum { RT_FANIN_LOCAL = 8 }; /* children whose nodes fit into the frame */
 
 struct rt_fanin {
-    struct rt_awaitable   awaitable; /* passes cancels on; used by gather only             */
+    struct rt_awaitable   awaitable; /* passes cancels on for gather; says what is awaited */
     struct rt_step        step;
     struct skua_task     *owner;
     struct skua_task *const *tasks;

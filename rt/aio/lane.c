@@ -121,6 +121,7 @@ static void *thread_main(void *arg)
         rt_seat_join(me->seat.before);
     else
         rt_free(me);
+    (void)rt_sub_relaxed(&pool->threads, 1); /* relaxed: a count that may come late */
     rt_pool_release(pool);
     return NULL;
 }
@@ -136,7 +137,9 @@ int rt_lane_start_thread(struct rt_lane *lane)
     rt_pool_keep(home->pool);
     rt_lane_enter(lane, &me->seat);
     int r = rt_sys_thread_create(&me->thread, thread_main, me, name);
-    if (r < 0) {
+    if (r == 0) {
+        (void)rt_add_relaxed(&home->pool->threads, 1); /* relaxed: a count that may come late */
+    } else {
         rt_lane_leave(lane, &me->seat);
         rt_pool_release(home->pool);
         rt_free(me);

@@ -53,12 +53,17 @@ static int run_until(struct rt_runtime *rt, struct skua_task *task)
     u.step = (struct rt_step){ .run = run_until_step, .home = rt->main_group };
     if (!rt_waiter_add(task, &u.waiter))
         rt_post_step(&u.step);
+    rt_store_relaxed(&rt->deadlocked, 0); /* relaxed, these: the watch looks while all sleep */
+    rt_store_relaxed(&rt->deadlock_told, 0);
+    rt_store_relaxed(&rt->waited_for, task);
     int r = rt_runtime_enter(rt);
+    rt_store_relaxed(&rt->waited_for, NULL); /* relaxed: likewise */
     (void)rt_waiter_remove(task, &u.waiter);
     rt_self_set(rt->workers[0]);
     rt_unpost_step(&u.step); /* in case something else stopped the loop first */
     rt_self_set(NULL);
-    return r;
+    /* pairs: STUCK <- end_run */
+    return r == 0 && rt_load_acquire(&rt->deadlocked) && !rt_task_is_done(task) ? -EDEADLK : r;
 }
 
 /* --- SIGINT while run() runs --- */

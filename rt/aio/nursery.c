@@ -293,17 +293,42 @@ static bool leave_name(struct rt_tg *g, uint64_t name)
     return is_needed;
 }
 
+enum { LIVE_SEEN = 64 };
+
+static void see_live(const struct rt_awaitable *self,
+                     void (*see)(struct skua_task *task, void *arg), void *arg)
+{
+    struct rt_tg     *g = (struct rt_tg *)(uintptr_t)self->object;
+    struct skua_task *live[LIVE_SEEN];
+    size_t            n = 0;
+    rt_lock(&g->lock);
+    rt_list_foreach(node, &g->live)
+    {
+        struct skua_task *t = rt_list_entry(node, struct rt_tg_child, link)->task;
+        if (n < LIVE_SEEN && !rt_task_is_done(t))
+            live[n++] = t;
+    }
+    rt_unlock(&g->lock);
+    for (size_t i = 0; i < n; i++) /* none of them runs, so none of them goes */
+        see(live[i], arg);
+}
+
+static const struct rt_wait_kind group_kind = { .what = "the tasks of a group", .whose = ": ",
+                                                .tasks = see_live };
+
 enum { NOTHING_PENDING = 1 };
 
 /* One suspension, unless nothing is pending. */
 static int wait_once(struct rt_tg *g)
 {
-    uint64_t name;
+    uint64_t            name;
+    struct rt_awaitable awaitable = { .kind = &group_kind, .object = g };
     if (!leave_name(g, 0))
         return NOTHING_PENDING;
     int r = rt_wait_begin(rt_self(), &name);
     if (r < 0)
         return r;
+    rt_await_combined(rt_current(), &awaitable);
     return leave_name(g, name) ? rt_wait_park() : rt_wait_abandon(name);
 }
 
@@ -360,6 +385,8 @@ int rt_tg_join(struct rt_tg *g, int body_err)
     bool has_error = has_child_error(g) || (body_err < 0 && body_err != -ECANCELED);
     if (has_error && others_ask)
         rt_cancel_pend(g->parent); /* the error goes first; the cancel is felt at the next wait */
+    if (others_ask && (has_error || is_cancelled))
+        (void)rt_cancel_take_due(g->parent); /* though it may be on its way still */
     if (has_error || !is_cancelled || (g->has_asked && !others_ask))
         return 0;
     return -ECANCELED;

@@ -73,6 +73,7 @@ static struct rt_pool *pool_new(struct rt_runtime *rt)
 
 static void pool_stop(struct rt_runtime *rt);
 static bool pool_tick(struct rt_runtime *rt);
+static int pool_threads(struct rt_runtime *rt);
 
 /* One reference for the caller. NULL: there is none, or it was stopped. */
 static struct rt_pool *pool_find(struct rt_runtime *rt)
@@ -93,6 +94,7 @@ static struct rt_pool *pool_get(struct rt_runtime *rt, int *ret_err)
     if (!rt->pool && (rt->pool = pool_new(rt)) != NULL) {
         rt->pool_stop = pool_stop;
         rt->pool_tick = pool_tick;
+        rt->pool_threads = pool_threads;
     }
     struct rt_pool *pool = rt->pool;
     if (pool == &closed) {
@@ -288,7 +290,16 @@ void rt_job_block(struct rt_job *job)
     rt_lane_block(&job->lane->lane, &job->item);
 }
 
-/* --- what the watch does: signals --- */
+/* --- what the watch does: counting, signals --- */
+
+static int pool_threads(struct rt_runtime *rt)
+{
+    struct rt_pool *pool = pool_find(rt);
+    int             n = pool ? rt_load_relaxed(&pool->threads) : 0; /* relaxed: never too many */
+    if (pool)
+        rt_pool_release(pool);
+    return n;
+}
 
 static bool pool_tick(struct rt_runtime *rt)
 {

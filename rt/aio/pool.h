@@ -34,6 +34,7 @@ struct rt_pool {
     struct rt_runtime   *rt;   /* not after the runtime has ended */
     RT_ATOMIC(uint32_t)  refs;
     struct rt_lane_plan  plan;
+    RT_ATOMIC(int)       threads;  /* never more than there are */
     struct rt_job       *given_up; /* to be reported; who stops the pool */
     unsigned             n;
     struct rt_pool_lane  lane[];

@@ -126,7 +126,12 @@ static int leave(struct scope *s, int err)
         return err;
     /* the scope's own request is taken back; what other requests remain were somebody else's */
     int left = skua_uncancel(s->task);
-    return err == -ECANCELED && (uint32_t)left <= s->entered_with ? -ETIMEDOUT : err;
+    if (err != -ECANCELED)
+        return err;
+    if ((uint32_t)left <= s->entered_with)
+        return -ETIMEDOUT;
+    (void)rt_cancel_take_due(s->task); /* this is theirs, though it may be on its way still */
+    return err;
 }
 
 int skua_timeout_exit(skua_timeout *scope, int err)

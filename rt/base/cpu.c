@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,4 +194,18 @@ int rt_cpu_count(const char *root)
     int count = tighter(affinity > 0 ? affinity : 1, rt_cpu_quota(root));
 
     return count > 0 ? count : 1;
+}
+
+/* Each thread is a directory in there. */
+int rt_thread_count(void)
+{
+    struct stat st;
+    int fd = rt_sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    int r = rt_sys_fstat(fd, &st);
+    (void)rt_sys_close(fd);
+    if (r < 0)
+        return r;
+    return st.st_nlink > 2 ? (int)st.st_nlink - 2 : -ENOENT;
 }

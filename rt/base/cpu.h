@@ -11,4 +11,7 @@ int rt_cpu_count(const char *root);
  * rounded up; 0 when none is set. */
 int rt_cpu_quota(const char *root);
 
+/* Threads of this process, or -errno where there is no /proc. */
+int rt_thread_count(void);
+
 #endif

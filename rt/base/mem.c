@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/mem.h"
 
+#include <skua/base.h>
+
 #include "base/atomic.h"
+
+void skua_free(void *p)
+{
+    rt_free(p);
+}
 
 #ifdef RT_TESTING
 

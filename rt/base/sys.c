@@ -497,6 +497,11 @@ int rt_sys_gettid(void)
     return (int)syscall(SYS_gettid);
 }
 
+int rt_sys_getpid(void)
+{
+    return (int)getpid();
+}
+
 RT_NOINLINE int rt_sys_tgkill(int tid, int sig)
 {
     return (int)RT_SYS_ONCE(RT_SYS_TGKILL, syscall(SYS_tgkill, getpid(), tid, sig));

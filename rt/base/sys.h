@@ -155,6 +155,7 @@ int rt_sys_thread_join(struct rt_thread thread);
 void rt_sys_thread_detach(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
+int rt_sys_getpid(void);
 /* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment
  * and forgets it when the fiber is left for long: threads that switch stacks take none then,
  * others do. */

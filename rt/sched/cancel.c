@@ -18,8 +18,6 @@
 
 enum { DEPTH_MAX = 48 }; /* nested combinators on one stack; deeper ones take a turn of their own */
 
-#define COMBINED ((uintptr_t)1)
-
 void rt_cancel_pend(struct skua_task *t)
 {
     (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
@@ -29,8 +27,8 @@ uint32_t rt_cancels_felt(struct skua_task *me)
 {
     /* relaxed, both: a count; a late view is a later cancel */
     uint32_t n = rt_load_relaxed(&me->cancels);
-    bool     is_posted = rt_load_relaxed(&me->state.bits) & RT_ST_POSTED;
-    return n - (n > 0 && (is_posted || rt_ww_cancel_pending(&me->wait)));
+    bool     is_due = rt_load_relaxed(&me->state.bits) & RT_ST_DUE;
+    return n - (n > 0 && (is_due || rt_ww_cancel_pending(&me->wait)));
 }
 
 bool rt_future_end(struct skua_task *f, void *result)
@@ -74,7 +72,7 @@ static void post(struct skua_task *t)
     if (!rt)
         return;
     /* pairs: CANCEL <- rt_cancel_posted */
-    if (!(rt_or_acq_rel(&t->state.bits, RT_ST_POSTED) & RT_ST_POSTED)) {
+    if (!(rt_or_acq_rel(&t->state.bits, RT_ST_POSTED | RT_ST_DUE) & RT_ST_POSTED)) {
         rt_st_retain(&t->state);
         rt_post_pinned(&rt->workers[t->timer.home]->free_group,
                        rt_item(&t->cancel_link, RT_TAG_CANCEL));
@@ -119,15 +117,15 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
             rt_cancel_pend(t);
         return NULL;
     }
-    if (t->awaiting == 0) {
+    struct rt_awaitable *combined = rt_combined(t);
+    if (t->awaiting == 0 || (combined && !combined->cancel)) {
         if (rt_ww_claim(&t->wait, rt_ww_ticket(word), ECANCELED) == RT_CLAIM_SUBMIT)
             rt_ready(t);
         else
             rt_cancel_pend(t); /* another thread was faster: its wake is on the way, and is lost */
         return NULL;
     }
-    if (t->awaiting & COMBINED) {
-        struct rt_awaitable *combined = (struct rt_awaitable *)(t->awaiting & ~COMBINED);
+    if (combined) {
         if (!combined->cancel(combined))
             rt_cancel_pend(t);
         return NULL;
@@ -190,11 +188,20 @@ static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
 void rt_cancel_posted(struct skua_task *t)
 {
     struct rt_worker *w = rt_self();
-    (void)rt_and_acq_rel(&t->state.bits, ~RT_ST_POSTED); /* pairs: CANCEL -> post */
+    uint64_t word = rt_and_acq_rel(&t->state.bits, ~(RT_ST_POSTED | RT_ST_DUE));
+    /* pairs: CANCEL -> post */
     /* relaxed: raised before the post; 0: every request was taken back while this was on its way */
-    if (!rt_task_is_done(t) && rt_load_relaxed(&t->cancels) > 0)
+    if ((word & RT_ST_DUE) && !rt_task_is_done(t) && rt_load_relaxed(&t->cancels) > 0)
         deliver_pinned(w, t);
     rt_task_unref(w, t);
+}
+
+bool rt_cancel_take_due(struct skua_task *t)
+{
+    if (RT_LIKELY(!(rt_load_relaxed(&t->state.bits) & RT_ST_DUE))) /* relaxed: later is later */
+        return false;
+    uint64_t word = rt_and_acq_rel(&t->state.bits, ~RT_ST_DUE); /* pairs: CANCEL -> post */
+    return (word & RT_ST_DUE) && rt_load_relaxed(&t->cancels) > 0; /* relaxed: as above */
 }
 
 /* --- free, on any thread --- */

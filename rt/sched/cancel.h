@@ -16,9 +16,13 @@ bool rt_cancel_pass(struct skua_task *from, struct skua_task *to);
 /* On the thread of the task's group: a request that was posted there takes its turn. */
 void rt_cancel_posted(struct skua_task *t);
 
-/* The task itself: its requests without the last one, if that is pending or was posted: it is still
+/* The task itself: its requests without the last one, if that is pending or on its way: it is still
  * to be felt, and counts for what begins now. */
 uint32_t rt_cancels_felt(struct skua_task *me);
+
+/* The task itself: takes a request off that is still on its way there, so that it will do nothing
+ * when it arrives. False: there was none. */
+bool rt_cancel_take_due(struct skua_task *t);
 
 /* Leaves a cancel pending on a task that is running or ready: delivered at its next wait. */
 void rt_cancel_pend(struct skua_task *t);

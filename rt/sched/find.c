@@ -71,11 +71,11 @@ struct skua_task *rt_steal_held(struct rt_worker *w, struct rt_worker *victim)
     return t;
 }
 
-/* Changes when the worker picks a task or starts one. */
+/* Changes when the worker picks a task or starts one; a pick from the bottom lowers it by one. */
 static uint64_t signs_of_life(struct rt_worker *w)
 {
-    /* relaxed: a hint */
-    return RT_STAT_GET(&w->steps) + (uint64_t)rt_load_relaxed(&w->deque.bottom);
+    /* relaxed, both: a hint */
+    return 2 * RT_STAT_GET(&w->steps) + (uint64_t)rt_load_relaxed(&w->deque.bottom);
 }
 
 bool rt_shows_life(struct rt_worker *w, struct rt_worker *victim)
@@ -118,7 +118,7 @@ bool rt_work_visible(struct rt_runtime *rt, bool one_by_one)
 
 static bool own_mail(struct rt_worker *w)
 {
-    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox);
+    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox) || w->mail.head;
 }
 
 /* A callback that ran after the deque was looked at may have put something there. */
@@ -183,11 +183,11 @@ static void park(struct rt_worker *w)
     bool awake = !busy && w->rt->time.is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
     if (!busy && !awake) {
         RT_STAT_INC(&w->parks);
-        rt_watch_note_park(w->rt);
         rt_rescue_sleep(w, park_timeout(w), &batch);
-        rt_watch_note_unpark(w->rt);
     }
-    if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
+    if (awake) /* maybe for an event, which would be there again at the next look */
+        SKUA_IGNORE(rt_poll(&w->poller, 0, &batch));
+    else if (rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
         w->searching = rt_idle_search(&w->rt->idle);

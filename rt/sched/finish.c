@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "sched/cancel.h"
 #include "sched/fork.h"
 #include "sched/queues.h"
 #include "sched/report.h"
@@ -22,7 +23,8 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
 {
     struct rt_fifo out = { 0 };
     uint64_t       outcome = rt_task_outcome(result);
-    if (RT_UNLIKELY(rt_ww_drop_cancel(&t->wait)) && outcome == 0) {
+    bool           is_asked = rt_ww_drop_cancel(&t->wait) | rt_cancel_take_due(t);
+    if (RT_UNLIKELY(is_asked) && outcome == 0) {
         result = skua_fail(-ECANCELED); /* a cancel that was never delivered ends the task */
         outcome = RT_ST_CANCELLED;
     }

@@ -205,9 +205,12 @@ static bool ends_soon(struct rt_worker *w, struct rt_fork *job)
     return has_ended(job);
 }
 
+static const struct rt_wait_kind fork_kind = { .what = "a forked job", .is_shown = true };
+
 /* One suspension. True: a cancel came. */
 static bool wait_once(struct rt_worker *w, struct rt_fork *job)
 {
+    struct rt_awaitable awaitable = { .kind = &fork_kind, .object = job };
     uint64_t name;
     bool     cancelled = rt_ww_drop_cancel(&w->cur->wait);
     int      r = rt_wait_begin_passing(w, &name);
@@ -217,7 +220,7 @@ static bool wait_once(struct rt_worker *w, struct rt_fork *job)
         lend_stack(w);
         return cancelled;
     }
-    w->cur->awaiting = 0;
+    rt_await_combined(w->cur, &awaitable);
     if (!rt_fork_await(job, name))
         return rt_wait_abandon(name) < 0 || cancelled;
     bool late;

@@ -89,14 +89,30 @@ static void arrive(struct rt_worker *w, uintptr_t item)
     rt_group_into_ring(w, g);
 }
 
-void rt_absorb_pinned(struct rt_worker *w)
+static void take_mail(struct rt_worker *w)
 {
     uintptr_t item = rt_inbox_take(&w->pinned_inbox);
     while (item) {
         uintptr_t next = rt_item_link(item)->next;
-        arrive(w, item);
+        rt_fifo_push(&w->mail, item);
         item = next;
     }
+}
+
+/* Other threads may post faster than this one runs what they posted: if all of it joined the batch,
+ * each batch would be longer than the one before, and timers and events would wait for its end. */
+void rt_absorb_pinned(struct rt_worker *w)
+{
+    take_mail(w);
+    for (; w->mail.head && w->mail_room > 0; w->mail_room--)
+        arrive(w, rt_fifo_pop(&w->mail));
+}
+
+void rt_absorb_all_pinned(struct rt_worker *w)
+{
+    take_mail(w);
+    while (w->mail.head)
+        arrive(w, rt_fifo_pop(&w->mail));
 }
 
 static void rotate_ring(struct rt_worker *w, struct skua_group *g)
@@ -115,6 +131,7 @@ static bool begin_batch(struct rt_worker *w, struct skua_group *g, bool on_loop)
 {
     if (RT_UNLIKELY(w->leaving))
         return false;
+    w->mail_room = RT_MAIL_MAX;
     rt_absorb_pinned(w);
     if (RT_UNLIKELY(rt_timers_next(&w->timers) <= w->timers.seen)) {
         if (!on_loop)
@@ -151,6 +168,7 @@ static struct skua_task *pick_group(struct rt_worker *w, bool on_loop)
 {
     struct skua_group *g = w->ring_head;
     if (!g) {
+        w->mail_room = RT_MAIL_MAX;
         rt_absorb_pinned(w);
         if (!(g = w->ring_head))
             return NULL;
@@ -226,7 +244,7 @@ bool rt_pick_is_alone(struct rt_worker *w)
     /* relaxed: what comes later comes later */
     return !look_is_due(w) && !w->eager_back && !w->ring_head && rt_deque_count(&w->deque) <= 0 &&
            !rt_load_relaxed(&w->next) && !rt_load_relaxed(&w->inbox.head) &&
-           !rt_load_relaxed(&w->pinned_inbox.head);
+           !rt_load_relaxed(&w->pinned_inbox.head) && !w->mail.head;
 }
 
 struct skua_task *rt_pick_local(struct rt_worker *w)

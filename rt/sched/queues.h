@@ -43,6 +43,7 @@ static inline bool rt_group_has_only(struct rt_worker *w, struct skua_group *g, 
 {
     return g->fifo.count == ready && !g->arrivals.head && !w->eager_back &&
            rt_timers_next(&w->timers) > w->timers.seen &&
+           !w->mail.head &&
            !rt_load_relaxed(&w->pinned_inbox.head); /* relaxed: what comes later comes later */
 }
 
@@ -61,8 +62,9 @@ struct skua_task *rt_pick_loop(struct rt_worker *w);
 void rt_look_around(struct rt_worker *w);
 /* What a poll or an expiry found, into this worker's queues. */
 void rt_dispatch(struct rt_worker *w, struct rt_fifo *batch);
-/* Pinned inbox: to the arrivals of the groups. */
+/* Pinned inbox: to the arrivals of the groups, as much as may join the next batch; or all of it. */
 void rt_absorb_pinned(struct rt_worker *w);
+void rt_absorb_all_pinned(struct rt_worker *w);
 /* On its worker's thread: queue for its turn; free it if nobody needs it any more; free the first
  * dead one. */
 void rt_group_into_ring(struct rt_worker *w, struct skua_group *g);

@@ -206,7 +206,7 @@ void rt_fire_step(struct rt_step *step, struct rt_fifo *out)
 
 static bool unpost(struct skua_group *g, uintptr_t item)
 {
-    rt_absorb_pinned(g->worker);
+    rt_absorb_all_pinned(g->worker);
     size_t place = rt_fifo_remove(&g->fifo, item);
     if (!place)
         return rt_fifo_remove(&g->arrivals, item) > 0;

@@ -120,7 +120,9 @@ void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *ou
     uint32_t          nobody = 0;
     /* pairs: RESCUE -> wake_guard; RESCUE <- rt_rescue_mark */
     if (rt_load_sc(&r->held) == 0 || !rt_cas_sc(&r->guard, &nobody, w->index + 1)) {
+        rt_watch_note_park(w->rt);
         SKUA_IGNORE(rt_poll(&w->poller, timeout_ns, out)); /* an error looks like a wake */
+        rt_watch_note_unpark(w->rt);
         return;
     }
     rt_rescue_unmark(w->rt, w->index);
@@ -132,7 +134,10 @@ void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *ou
     if (out->head)
         timeout_ns = 0;
     unsigned n = list_held(w, r->fds + 1);
+    /* not while it serves: then it has in its hands what others wait for */
+    rt_watch_note_park(w->rt);
     SKUA_IGNORE(rt_poll_guarding(&w->poller, r->fds, n, timeout_ns, out));
+    rt_watch_note_unpark(w->rt);
     (void)rt_xchg_sc(&r->guard, 0); /* pairs: RESCUE -> wake_guard */
     (void)serve_all(w, out);
 }

@@ -22,6 +22,7 @@
 #include "sched/spawn.h"
 
 void (*rt_report_leftovers)(struct rt_runtime *rt);
+enum rt_stuck (*rt_deadlock_look)(struct rt_runtime *rt, bool is_late);
 
 /* --- workers --- */
 
@@ -87,7 +88,7 @@ static void drop_timers(struct rt_timers *ts)
 
 static void worker_fini(struct rt_worker *w)
 {
-    rt_absorb_pinned(w);
+    rt_absorb_all_pinned(w);
     for (struct skua_group *g = w->ring_head; g; g = g->ring_next) {
         drop_fifo(&g->fifo);
         drop_fifo(&g->arrivals);

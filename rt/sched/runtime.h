@@ -34,6 +34,7 @@ struct rt_runtime {
     struct rt_rescue    rescue;
     /* of the thread lanes; made on first use under lock, see aio/pool.h */
     struct rt_pool     *pool;
+    int               (*pool_threads)(struct rt_runtime *rt); /* that there are at least */
     void              (*pool_stop)(struct rt_runtime *rt); /* set with it */
     bool              (*pool_tick)(struct rt_runtime *rt); /* likewise; see rt_watch_ask */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
@@ -50,6 +51,9 @@ struct rt_runtime {
     /* tasks spawned when shutdown cancelled last; worker 0's thread */
     RT_ATOMIC(uint64_t) snapshot;
     unsigned            started;    /* worker threads that run: 1..started */
+    RT_ATOMIC(struct skua_task *) waited_for; /* by a run of the loop; NULL: it runs for ever */
+    RT_ATOMIC(uint32_t) deadlock_told; /* what only another thread could end, in this run */
+    RT_ATOMIC(uint32_t) deadlocked; /* the run that waits ends with -EDEADLK */
     RT_ATOMIC(uint32_t) phase;      /* enum rt_rt_phase */
     RT_ATOMIC(uint32_t) next_home;  /* round robin over workers */
     RT_ATOMIC(uint32_t) busy;       /* things that hold virtual time: pool jobs */
@@ -128,6 +132,16 @@ static inline bool rt_group_is_ours(struct skua_group *g)
 
 /* During shutdown: a task ended or was spawned; worker 0 looks whether it is done. */
 void rt_runtime_note_change(struct rt_runtime *rt);
+
+/* The watch, while all sleep: is there anything left that could wake one of them? `is_late`: they
+ * have slept for a while. Set by floor obs. */
+enum rt_stuck {
+    RT_STUCK_NO,    /* there is, or nobody waits: not to be asked again before somebody was up */
+    RT_STUCK_ASK,   /* not now, but that may change while they sleep                           */
+    RT_STUCK_LATER, /* only another thread of the process: to be reported when it is late      */
+    RT_STUCK_YES,   /* no; it was reported, and the run ends                                   */
+};
+extern enum rt_stuck (*rt_deadlock_look)(struct rt_runtime *rt, bool is_late);
 
 /* Debug mode: what the runtime leaves behind is reported. Set by floor obs. */
 extern void (*rt_report_leftovers)(struct rt_runtime *rt);

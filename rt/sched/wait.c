@@ -4,12 +4,14 @@
 
 #include <errno.h>
 
+#include "sched/cancel.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
 
 int rt_delivered(struct skua_task *t)
 {
     t->flags |= RT_TASK_MISSED;
+    (void)rt_cancel_take_due(t); /* several requests before a delivery are one */
     return -ECANCELED;
 }
 
@@ -86,6 +88,7 @@ int rt_wait_begin_passing(struct rt_worker *w, uint64_t *ret_name)
     int               r = rt_suspend_prepare(w);
     if (RT_UNLIKELY(r < 0))
         return r;
+    t->awaiting = 0;
     uint64_t ticket = arm(t);
     if (RT_UNLIKELY(!ticket))
         return -ECANCELED;
@@ -125,6 +128,7 @@ int rt_wait_abandon(uint64_t name)
     if (t->group)
         return rt_wait_park(); /* the claimer has queued it: take that turn */
     unsigned value = rt_ww_finish(&t->wait, &late);
+    t->awaiting = 0;
     return value == ECANCELED || late ? rt_delivered(t) : (int)value;
 }
 

@@ -2,6 +2,7 @@
 /* floor 5: sched. The watch thread. */
 #include "sched/watch.h"
 
+#include <limits.h>
 #include <poll.h>
 
 #include "sched/queues.h"
@@ -14,6 +15,7 @@ enum {
     ROLL_MIN_MS = 3, /* less time in which a worker makes no step says nothing */
     TICKS_BEFORE_SLEEP = 8, /* all workers parked for so long: stop ticking */
     ASK_MAX = 5, /* on a busy machine a thread that is asked who it is may not run at once */
+    QUIET_MS = 900, /* all slept so long, and only another thread could wake them: it is said */
     TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
 };
 
@@ -33,9 +35,29 @@ void rt_watch_note_park(struct rt_runtime *rt)
 void rt_watch_note_unpark(struct rt_runtime *rt)
 {
     struct rt_watch *watch = &rt->watch;
-    (void)rt_sub_sc(&watch->parked, 1); /* pairs: WATCH -> doze */
+    (void)rt_sub_sc(&watch->parked, 1); /* pairs: WATCH -> doze, rt_watch_shut_gate */
+    while (RT_UNLIKELY(rt_load_sc(&watch->gate))) /* pairs: GATE <- rt_watch_shut_gate */
+        SKUA_IGNORE(rt_sys_futex_wait(&watch->gate, 1, -1));
     if (RT_UNLIKELY(rt_load_sc(&watch->asleep)) && rt_xchg_sc(&watch->asleep, 0))
         SKUA_IGNORE(rt_sys_eventfd_ring(watch->event_fd));
+}
+
+/* Shut first, then look who is up: whoever gets up says so first, and looks at the gate then. */
+bool rt_watch_shut_gate(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    (void)rt_xchg_sc(&watch->gate, 1);                /* pairs: GATE -> rt_watch_note_unpark */
+    if (rt_load_sc(&watch->parked) == watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
+        return true;
+    rt_watch_open_gate(rt);
+    return false;
+}
+
+void rt_watch_open_gate(struct rt_runtime *rt)
+{
+    struct rt_watch *watch = &rt->watch;
+    (void)rt_xchg_sc(&watch->gate, 0); /* pairs: GATE -> rt_watch_note_unpark */
+    SKUA_IGNORE(rt_sys_futex_wake(&watch->gate, INT_MAX));
 }
 
 static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
@@ -81,10 +103,34 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
     return rt_load_relaxed(&rt->idle.parked[i / 64]) >> (i % 64) & 1; /* relaxed: a hint */
 }
 
-/* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
-static void doze(struct rt_watch *watch)
+/* Deadlocks: what the watch remembers while all sleep. */
+struct quiet {
+    uint64_t      parks; /* times that workers fell asleep, when it looked last */
+    uint64_t      since;
+    uint64_t      again; /* not before that */
+    enum rt_stuck found;
+};
+
+/* Looks once for each time that all fell asleep, and again when what it found may have changed. */
+static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64_t now)
 {
-    int timeout_ms = rt_stacks_untended() ? TEND_MS : -1;
+    uint64_t parks = 0;
+    unsigned crew = rt_crew(rt);
+    for (unsigned i = 0; i < crew; i++)
+        parks += RT_STAT_GET(&rt->workers[i]->parks);
+    bool is_new = parks != quiet->parks;
+    if (!rt_deadlock_look || (!is_new && (quiet->found == RT_STUCK_NO || now < quiet->again)))
+        return;
+    if (is_new)
+        *quiet = (struct quiet){ .parks = parks, .since = now, .found = RT_STUCK_ASK };
+    quiet->again = rt_ns_add(now, QUIET_MS / 2 * RT_NS_PER_MS);
+    quiet->found = rt_deadlock_look(rt, now - quiet->since >= QUIET_MS * RT_NS_PER_MS);
+}
+
+/* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
+static void doze(struct rt_watch *watch, const struct quiet *quiet)
+{
+    int timeout_ms = rt_stacks_untended() || quiet->found != RT_STUCK_NO ? TEND_MS : -1;
     (void)rt_xchg_sc(&watch->asleep, 1);
     if (rt_load_sc(&watch->parked) != watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
         timeout_ms = RT_WATCH_TICK_MS; /* one is up already, or about to sleep */
@@ -164,10 +210,11 @@ static void *watch_main(void *arg)
     unsigned           idle_ticks = 0;
     uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
     uint64_t           roll_at = 0;
+    struct quiet       quiet = { 0 };
     bool               asked = false;
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
         if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)
-            doze(watch);
+            doze(watch, &quiet);
         else
             SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN,
                                      asked ? ASKED_TICK_MS : RT_WATCH_TICK_MS));
@@ -181,6 +228,8 @@ static void *watch_main(void *arg)
             bool all_idle = tick(rt, seen, now);
             idle_ticks = all_idle && !asked ? idle_ticks + 1 : 0;
             roll_at = rt_ns_add(now, ROLL_MIN_MS * RT_NS_PER_MS);
+            if (idle_ticks > TICKS_BEFORE_SLEEP)
+                look_for_deadlock(rt, &quiet, now);
         }
     }
     return NULL;

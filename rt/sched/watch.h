@@ -10,6 +10,7 @@
 #ifndef RT_SCHED_WATCH_H
 #define RT_SCHED_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -25,6 +26,7 @@ struct rt_watch {
     int                 is_running;
     RT_ATOMIC(uint64_t) stall_ns;  /* report a task that runs longer; RT_NEVER = never */
     RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
+    RT_ATOMIC(uint32_t) gate;      /* 1: whoever wakes waits until the watch has looked */
     RT_ATOMIC(uint32_t) stop;
     RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */
     unsigned            threads;   /* worker threads, spares included; the watch's own */
@@ -40,6 +42,11 @@ void rt_watch_stop(struct rt_runtime *rt);
 
 /* Any thread: calls rt->pool_tick soon, and every 2 ms from then on until it answers false. */
 void rt_watch_ask(struct rt_runtime *rt);
+
+/* The watch: from now on nobody runs, whoever wakes waits for the gate to open. False: somebody is
+ * up, and the gate is open. */
+bool rt_watch_shut_gate(struct rt_runtime *rt);
+void rt_watch_open_gate(struct rt_runtime *rt);
 
 void rt_watch_note_park(struct rt_runtime *rt);
 void rt_watch_note_unpark(struct rt_runtime *rt);

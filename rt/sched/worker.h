@@ -39,6 +39,7 @@ enum {
     RT_LOOK_EVERY = 61,    /* picks between two looks at inbox, descriptors, timers and injector */
     RT_NEXT_STREAK_MAX = 3, /* picks in a row from the next slot                                 */
     RT_DIVE_MAX = 61,      /* picks in a row from the bottom of the deque                        */
+    RT_MAIL_MAX = 4096,    /* posts from elsewhere that join one batch                           */
     RT_BUDGET = 128,       /* operations of a free task that did not wait                        */
 };
 
@@ -100,6 +101,8 @@ struct rt_worker {
     uint32_t           budget;    /* operations left to the running task                        */
     uint32_t           cancel_depth;
     uint32_t           shortcuts; /* children of pinned tasks that were called in place of queued */
+    struct rt_fifo     mail;      /* of pinned_inbox, not given to the groups yet               */
+    uint32_t           mail_room; /* so many may still join the batch that comes                */
     bool               turn;      /* groups and deque take turns                                */
     bool               searching; /* counted in rt_idle.searching                               */
     bool               woken;     /* by somebody who has work to give away                      */

@@ -32,6 +32,8 @@ static void notify(struct cond *c, size_t n)
     rt_wq_unlock(&c->q, &woken);
 }
 
+static const struct rt_wait_kind cond_kind = { .what = "a condition", .is_shown = true };
+
 /* The lock held; released when it returns. */
 static int wait_for_notify(struct cond *c)
 {
@@ -39,7 +41,7 @@ static int wait_for_notify(struct cond *c)
     bool              cancelled = rt_ww_cancel_pending(&rt_self()->cur->wait);
     if (cancelled) /* the wait ends as it begins, and takes its turn for that: without the lock */
         SKUA_IGNORE(skua_lock_release(c->lock));
-    int r = rt_wq_begin(&node);
+    int r = rt_wq_begin(&node, &cond_kind, c);
     if (r == 0) {
         rt_wq_lock(&c->q);
         rt_wq_link(&c->q.list, &node);

@@ -59,6 +59,8 @@ static int wait_for_it(struct event *e, struct rt_wq_node *node, uint64_t deadli
     return set ? rt_wq_abandon(node) : rt_wq_park(&e->q, node, deadline);
 }
 
+static const struct rt_wait_kind event_kind = { .what = "an event", .is_shown = true };
+
 int skua_event_wait(skua_event *event)
 {
     struct rt_worker *w = rt_self();
@@ -71,7 +73,7 @@ int skua_event_wait(skua_event *event)
         return 0;
     }
     struct rt_wq_node node;
-    int               r = rt_wq_begin(&node);
+    int               r = rt_wq_begin(&node, &event_kind, event);
     return r < 0 ? r : wait_for_it(of(event), &node, RT_NEVER);
 }
 

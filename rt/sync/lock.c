@@ -9,6 +9,7 @@ struct lock {
     struct rt_waitq q;
     bool            taken;
     bool            handed; /* to a waiter that has not run yet */
+    uint64_t        holder; /* task number and slot; 0: no task. For reports */
 };
 
 _Static_assert(sizeof(struct lock) <= sizeof(skua_lock), "fits the public object");
@@ -18,12 +19,35 @@ static struct lock *of(const skua_lock *lock)
     return (struct lock *)(void *)(uintptr_t)lock;
 }
 
+/* A number that says whether it is still the same task. */
+static uint64_t number_of(const struct skua_task *t)
+{
+    return t ? (uint64_t)t->id << 32 | t->slot : 0;
+}
+
+/* Made while no worker runs, so the task is still what it was when it is seen. */
+static void see_holder(const struct rt_awaitable *self,
+                       void (*see)(struct skua_task *task, void *arg), void *arg)
+{
+    struct lock *l = of(self->object);
+    rt_wq_lock(&l->q);
+    uint64_t holder = l->taken ? l->holder : 0;
+    rt_wq_unlock(&l->q, NULL);
+    struct skua_task *t = rt_slab_at((uint32_t)holder);
+    if (holder && t && number_of(t) == holder && !rt_task_is_done(t))
+        see(t, arg);
+}
+
+static const struct rt_wait_kind lock_kind = { .what = "a lock", .is_shown = true,
+                                               .whose = ", held by ", .tasks = see_holder };
+
 /* Lock of the queue held. */
 static bool take(struct lock *l)
 {
     if (l->taken || rt_wq_has_waiters(&l->q.list))
         return false;
     l->taken = true;
+    l->holder = number_of(rt_current());
     return true;
 }
 
@@ -33,6 +57,7 @@ static void hand_on(struct lock *l, struct rt_fifo *woken)
 {
     struct rt_wq_node *first = l->q.list.head;
     l->taken = l->handed = first && rt_wq_wake(first, woken);
+    l->holder = l->taken && first->name ? number_of(rt_name_task(first->name)) : 0;
 }
 
 /* The caller, who waited, does not take the lock: on with it, if it was handed over or is free. */
@@ -95,7 +120,7 @@ int skua_lock_acquire(skua_lock *lock)
         return r;
     }
     struct rt_wq_node node;
-    r = rt_wq_begin(&node);
+    r = rt_wq_begin(&node, &lock_kind, lock);
     return r < 0 ? r : wait_for_it(of(lock), &node);
 }
 

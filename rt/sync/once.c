@@ -33,10 +33,12 @@ static void pass_turn(struct once *o)
     rt_wq_unlock(&o->q, &woken);
 }
 
+static const struct rt_wait_kind once_kind = { .what = "a once", .is_shown = true };
+
 static int wait_for_end(struct once *o)
 {
     struct rt_wq_node node;
-    int               r = rt_wq_begin(&node);
+    int               r = rt_wq_begin(&node, &once_kind, o);
     if (r < 0)
         return r;
     rt_wq_lock(&o->q);

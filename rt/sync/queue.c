@@ -103,12 +103,23 @@ static void pass_on(struct op *op, struct rt_wq_list *list)
     rt_wq_unlock(&op->q->q, &woken);
 }
 
+static const struct rt_wait_kind put_kind = { .what = "room in a queue", .is_shown = true };
+static const struct rt_wait_kind get_kind = { .what = "an element of a queue", .is_shown = true };
+static const struct rt_wait_kind join_kind = { .what = "the end of work in a queue",
+                                               .is_shown = true };
+
+static int begin(struct op *op, struct rt_wq_node *node)
+{
+    return op->is_blocking ? rt_wq_begin_blocking(node)
+                           : rt_wq_begin(node, op->is_put ? &put_kind : &get_kind, op->q);
+}
+
 /* 0: look again. */
 static int wait_once(struct op *op)
 {
     struct rt_wq_list *list = op->is_put ? &op->q->putters : &op->q->q.list;
     struct rt_wq_node  node;
-    int                r = op->is_blocking ? rt_wq_begin_blocking(&node) : rt_wq_begin(&node);
+    int                r = begin(op, &node);
     if (r < 0)
         return r;
     rt_wq_lock(&op->q->q);
@@ -241,7 +252,7 @@ int skua_queue_join(skua_queue *queue)
         rt_spend_budget(w, false);
         return 0;
     }
-    int r = rt_wq_begin(&node);
+    int r = rt_wq_begin(&node, &join_kind, q);
     if (r < 0)
         return r;
     rt_wq_lock(&q->q);

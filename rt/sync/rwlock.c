@@ -67,6 +67,11 @@ static void give_up(struct rwlock *l, enum kind kind, bool has_it)
     rt_wq_unlock(&l->q, &woken);
 }
 
+static const struct rt_wait_kind read_kind = { .what = "a reader-writer lock to read",
+                                               .is_shown = true };
+static const struct rt_wait_kind write_kind = { .what = "a reader-writer lock to write",
+                                                .is_shown = true };
+
 static int acquire(struct rwlock *l, enum kind kind)
 {
     struct rt_worker *w = rt_self();
@@ -82,7 +87,7 @@ static int acquire(struct rwlock *l, enum kind kind)
         rt_spend_budget(w, false);
         return 0;
     }
-    int r = rt_wq_begin(&node);
+    int r = rt_wq_begin(&node, kind == READ ? &read_kind : &write_kind, l);
     if (r < 0)
         return r;
     node.kind = (unsigned char)kind;

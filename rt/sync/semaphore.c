@@ -74,6 +74,8 @@ int skua_semaphore_try_acquire(skua_semaphore *sem)
     return r;
 }
 
+static const struct rt_wait_kind semaphore_kind = { .what = "a semaphore", .is_shown = true };
+
 int skua_semaphore_acquire(skua_semaphore *sem)
 {
     struct rt_worker *w = rt_self();
@@ -85,7 +87,7 @@ int skua_semaphore_acquire(skua_semaphore *sem)
         return r;
     }
     struct rt_wq_node node;
-    r = rt_wq_begin(&node);
+    r = rt_wq_begin(&node, &semaphore_kind, sem);
     return r < 0 ? r : wait_for_it(of(sem), &node, RT_NEVER);
 }
 

@@ -15,11 +15,14 @@ void rt_wq_unlock(struct rt_waitq *q, struct rt_fifo *woken)
         rt_ready_batch(woken);
 }
 
-int rt_wq_begin(struct rt_wq_node *node)
+int rt_wq_begin(struct rt_wq_node *node, const struct rt_wait_kind *kind, const void *object)
 {
     struct rt_worker *w = rt_self();
-    *node = (struct rt_wq_node){ 0 };
-    return w && w->cur ? rt_wait_begin(w, &node->name) : -EPERM;
+    *node = (struct rt_wq_node){ .awaitable = { .kind = kind, .object = object } };
+    int r = w && w->cur ? rt_wait_begin(w, &node->name) : -EPERM;
+    if (r == 0)
+        rt_await_combined(w->cur, &node->awaitable);
+    return r;
 }
 
 int rt_wq_begin_blocking(struct rt_wq_node *node)

@@ -15,7 +15,7 @@
  * queues up behind it, as in asyncio.
  *
  *     struct rt_wq_node node;
- *     int r = rt_wq_begin(&node);                  a task, or a plain thread when it says so
+ *     int r = rt_wq_begin(&node, &kind, q);        a task, or a plain thread when it says so
  *     rt_wq_lock(q); ...look again...; rt_wq_link(list, &node); rt_wq_unlock(q, NULL);
  *     r = rt_wq_park(q, &node, deadline);          unlinked; node.woken says whether it was woken
  */
@@ -32,6 +32,7 @@
 struct rt_wq_list;
 
 struct rt_wq_node {
+    struct rt_awaitable   awaitable;   /* says what it waits for */
     struct rt_wq_list    *list;        /* that it is linked in */
     struct rt_wq_node    *next, *prev; /* under the queue's lock, like `woken` and `kind` */
     uint64_t              name;        /* of a task's wait; 0: a plain thread */
@@ -60,9 +61,10 @@ static inline void rt_wq_lock(struct rt_waitq *q)
 /* Afterwards those who were woken are made ready. */
 void rt_wq_unlock(struct rt_waitq *q, struct rt_fifo *woken);
 
-/* The current task is about to wait. 0, -EPERM outside a task, -ECANCELED, -ENOMEM. Nothing is
- * locked. */
-RT_MUST_USE int rt_wq_begin(struct rt_wq_node *node);
+/* The current task is about to wait for what `kind` says. 0, -EPERM outside a task, -ECANCELED,
+ * -ENOMEM. Nothing is locked. */
+RT_MUST_USE int rt_wq_begin(struct rt_wq_node *node, const struct rt_wait_kind *kind,
+                            const void *object);
 /* A plain thread is about to wait. 0, or -EPERM on a worker, which must not block. */
 RT_MUST_USE int rt_wq_begin_blocking(struct rt_wq_node *node);
 

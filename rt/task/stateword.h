@@ -33,6 +33,8 @@
 #define RT_ST_POSTED    ((uint64_t)256)
 /* ended behind a shield that had been cancelled */
 #define RT_ST_SHIELDED  ((uint64_t)512)
+/* the request has not been felt yet: what the task feels before it arrives is this one as well */
+#define RT_ST_DUE       ((uint64_t)1024)
 #define RT_ST_REF       ((uint64_t)1 << 32)
 
 struct rt_stateword {

@@ -53,12 +53,30 @@ enum rt_kind {
     RT_KIND_READER = 0xf2, /* a descriptor's callback, likewise; who claims it queues its step */
 };
 
-/* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before
- * it arms the wait; read by its own thread only (pinned), or inside rt_ww_inline_visit. */
-struct rt_awaitable {
-    /* cancels what is waited for; false: nothing was left to cancel */
-    bool (*cancel)(struct rt_awaitable *self);
+struct rt_awaitable;
+
+/* What is waited for, in words, and which tasks could end the wait: for the report of a deadlock,
+ * made while no worker runs. A wait without it may be ended by something outside. */
+struct rt_wait_kind {
+    const char *what;  /* "a lock" */
+    bool is_shown;     /* rt_awaitable.object is something that the user knows */
+    const char *whose; /* before the names of the tasks: ", held by "; or NULL */
+    void (*tasks)(const struct rt_awaitable *self,
+                  void (*see)(struct skua_task *task, void *arg), void *arg); /* or NULL */
 };
+
+/* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before
+ * it arms the wait; read by its own thread only (pinned), or inside rt_ww_inline_visit, or while no
+ * worker runs. */
+struct rt_awaitable {
+    /* cancels what is waited for; false: nothing was left to cancel. NULL: a cancel ends the wait
+     * itself */
+    bool (*cancel)(struct rt_awaitable *self);
+    const struct rt_wait_kind *kind;   /* or NULL */
+    const void                *object; /* or NULL */
+};
+
+#define RT_AWAITS_COMBINED ((uintptr_t)1) /* of skua_task.awaiting */
 
 struct skua_task {
     struct rt_link      run;     /* ready queue; owner of the claim                               */
@@ -94,6 +112,19 @@ _Static_assert(offsetof(struct skua_task, slot) == RT_SLAB_SLOT_OFFSET,
 _Static_assert(offsetof(struct skua_task, value) == RT_SLAB_BATCH_OFFSET &&
                    offsetof(struct skua_task, group) == RT_SLAB_BATCH_OFFSET + RT_SLAB_BATCH_BYTES,
                "value and stack are nobody's while the object is free");
+
+/* NULL: it waits for one task, or for nothing of the kind. */
+static inline struct rt_awaitable *rt_combined(const struct skua_task *t)
+{
+    return t->awaiting & RT_AWAITS_COMBINED
+               ? (struct rt_awaitable *)(t->awaiting & ~RT_AWAITS_COMBINED)
+               : NULL;
+}
+
+static inline void rt_await_combined(struct skua_task *t, struct rt_awaitable *a)
+{
+    t->awaiting = (uintptr_t)a | RT_AWAITS_COMBINED;
+}
 
 /* The step of an object that is a callback and no task. */
 static inline struct rt_step *rt_callback_step(struct skua_task *t)

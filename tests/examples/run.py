@@ -235,6 +235,8 @@ CASES = {
     "map": run_plain,
     "to_thread": run_plain,
     "lanes": run_plain,
+    "files": run_plain,
+    "subprocess": run_plain,
     "fetch_sync": fetch("fetch_sync"),
     "fetch_async": fetch("fetch_async"),
     "fetch_async_order": fetch("fetch_async", "/delay/1.5", "/delay/0.5", "/plaintext"),
@@ -247,6 +249,9 @@ CASES = {
     "lock": run_plain,
     "queue": run_plain,
     "fork_join": run_plain,
+    "virtual_time": run_plain,
+    "signals": run_plain,
+    "reader": run_plain,
     "host": run_plain,
 }
 

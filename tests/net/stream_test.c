@@ -371,6 +371,7 @@ static void *check_two_readers(void *arg)
         let_them();
         assert_int_equal(skua_stream_read(s[1], buf, 1, 1.0), -EBUSY);
         assert_int_equal(skua_stream_read_all(s[1], buf, 1, 1.0), -EBUSY);
+        assert_int_equal(skua_stream_read(s[1], buf, 1, 0.0), -EBUSY); /* not -ETIMEDOUT */
         assert_false(skua_stream_at_eof(s[1]));
         assert_int_equal(skua_stream_partial(s[1]), 0);
         say(s[1], "the other way is free");

@@ -4,7 +4,6 @@
  * task; several writers; a thousand stalled peers. */
 #include "stream_support.h"
 
-#include "base/atomic.h"
 #include "scale.h"
 
 enum { MUCH = 4 << 20 };
@@ -195,7 +194,7 @@ static void test_writelines_passes_over_empty_pieces(void **state)
 
 /* --- several writers --- */
 
-enum { WRITERS = 8, RECORDS = 300, RECORD = 100 };
+enum { WRITERS = 8, RECORDS = 500, RECORD = 100 };
 
 struct writer {
     skua_stream *s;
@@ -224,8 +223,9 @@ static void *check_writers(void *arg)
     skua_task *t[WRITERS];
     char record[RECORD];
     int counts[WRITERS] = {0};
-    struct skua_stream_opts opts = {.size = sizeof opts, .high_water = 500, .write_max = 900};
+    struct skua_stream_opts opts = {.size = sizeof opts, .high_water = 1, .write_max = 300};
     open_pair_with(UNIX, s, &opts);
+    assert_int_equal(skua_stream_set_write_buffer_limits(s[0], 0, 0), 0); /* all wake at once */
     rt_fault_transfer_cap(37); /* so that records are sent in pieces */
     for (int i = 0; i < WRITERS; i++) {
         w[i] = (struct writer){s[0], i};
@@ -261,11 +261,18 @@ static void write_callback(void *arg)
     assert_int_equal(skua_stream_write_eof(arg), 0);
 }
 
+static void write_only_callback(void *arg)
+{
+    say(arg, "nothing else");
+}
+
 static void *check_callback(void *arg)
 {
     skua_stream *s[2];
     char buf[64];
     open_pair(TCP, s);
+    skua_call_soon(write_only_callback, s[0]);
+    hear(s[1], "nothing else");
     skua_call_soon(write_callback, s[0]);
     assert_int_equal(skua_stream_read_all(s[1], buf, sizeof buf, 10.0), 15);
     release_pair(s);

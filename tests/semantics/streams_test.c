@@ -276,6 +276,27 @@ static void wait_for_ever(skua_stream *s, void *arg)
     T_EXPECT_INT(skua_stream_write(s, "goodbye\n", 8), 0);
 }
 
+/* It leaves far more unsent than the kernel takes. */
+static void wait_with_much_unsent(skua_stream *s, void *arg)
+{
+    char byte;
+    say_much(s, arg);
+    T_EXPECT_INT(skua_stream_read(s, &byte, 1, INFINITY), -ECANCELED);
+}
+
+static void *stop_at_once_main(void *arg)
+{
+    struct shop shop = { .opts = { .drain = 0.001, .linger = INFINITY } };
+    open_shop(&shop, wait_with_much_unsent);
+    skua_stream *s = visit(&shop);
+    T_EXPECT_INT(skua_poll_fd(skua_stream_fd(s), POLLIN, 20), POLLIN); /* served, and never reads */
+    skua_cancel(shop.task, NULL);
+    T_EXPECT_INT(skua_join(shop.task, NULL), 0); /* without lingering */
+    T_EXPECT_INT(skua_close(shop.fd), 0);
+    skua_stream_release(s);
+    return arg;
+}
+
 static void *stop_main(void *arg)
 {
     struct shop shop = { .opts.drain = 0.001 };
@@ -299,6 +320,7 @@ static void test_a_cancelled_server_ends_its_handlers(void **state)
     /* Goal: they hear of it in the call in which they wait, and can still say a last word. */
     (void)state;
     t_run(stop_main, NULL, .real_time = true);
+    t_run(stop_at_once_main, NULL, .real_time = true);
 }
 
 /* --- references --- */

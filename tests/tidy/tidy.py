@@ -44,6 +44,10 @@ RULES = 93
 RULE_TEST = re.compile(r"\bT_TEST\(test_rule_(\d+)_\w+\)")
 RULE_PAGE, RULE_TABLE = "docs/asyncio.md", "## Rules that have no form in C"
 RULE_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|", re.M)
+# What this page names between backquotes in its tables are registered tests.
+NAMES_PAGE = "docs/cpython-tests.md"
+NAMES_ROW = re.compile(r"^\| [^|`]+ \| (`.*) \|$", re.M)
+REGISTERED = re.compile(r"\b(?:T_TEST|NET_TEST|cmocka_unit_test\w*)\(\s*(\w+)")
 PAGE = re.compile(r"(?<![\w/.*-])([\w./-]+\.md)\b")
 
 
@@ -88,6 +92,7 @@ class Tidy:
         self.check_pairs()
         self.check_headers(names)
         self.check_rules(names)
+        self.check_names(names)
         return self.offences
 
     # ---- every text file ----
@@ -236,6 +241,20 @@ class Tidy:
         for rule in sorted(set(range(1, RULES + 1)) ^ answered):
             known = "has neither a test nor a row" if rule <= RULES else "does not exist"
             self.offend(RULE_PAGE, head.count("\n") + 2, "rules", "rule %d %s" % (rule, known))
+
+    def check_names(self, names):
+        if NAMES_PAGE not in names:
+            return
+        tests = set()
+        for path in names:
+            if path.startswith("tests/") and path.endswith("_test.c"):
+                tests |= set(REGISTERED.findall(self.read(path)))
+        page = self.read(NAMES_PAGE)
+        for row in NAMES_ROW.finditer(page):
+            for name in re.findall(r"`(\w+)`", row.group(1)):
+                if name not in tests:
+                    number = page.count("\n", 0, row.start()) + 1
+                    self.offend(NAMES_PAGE, number, "names", "no such test: " + name)
 
 
 def is_source(path, text):

@@ -42,6 +42,8 @@ BAD = {
     "docs/page.md": ("see `elsewhere.md`\n", {"place"}),
     "docs/gone.md": ("<!-- file: examples/gone.c -->\n```c\nint x;\n```\n", {"snippet"}),
     "docs/other.md": ("<!-- file: rt/base/sys.c -->\n```c\nint no;\n```\n", {"snippet"}),
+    "docs/cpython-tests.md": ("| a | `test_is` |\n| b, c | `test_is`, `test_is_not` |\n"
+                              "| d | because |\n", {"names"}),
     "docs/loose.md": ("<!-- file: rt/base/sys.c -->\nint no;\n", {"snippet"}),
 }
 GOOD = {
@@ -54,6 +56,7 @@ GOOD = {
                         "    p->read(p); s.close(s); rt_sys_read(fd);\n"),
     "rt/task/one.c": (SPDX + "int a; /* pairs: AB3 -> rt_b */\n"
                       "int b; /* pairs: AB3 <- rt_a */\n"),
+    "tests/base/is_test.c": SPDX + "    T_TEST(test_is),\n",
     "docs/memory-order.md": "**AB3** holds.\n\nAs in `docs/memory-order.md`.\n",
     "docs/quote.md": ("<!-- file: rt/task/where.c -->\n```c\n"
                       "int *skua_errno_location(void)\n```\n"),
