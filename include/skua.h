@@ -19,7 +19,9 @@
 #include <skua/thread.h> /* blocking work */
 #include <skua/fork.h>   /* fork-join, parallel loops */
 #include <skua/context.h> /* variables of a task, handed down to what it starts */
+#include <skua/names.h>  /* addresses and names */
 #include <skua/net.h>    /* sockets and servers */
+#include <skua/datagram.h> /* datagrams */
 #include <skua/stream.h> /* buffered reading and writing of them, and of pipes */
 #include <skua/file.h>   /* files, off the loop */
 #include <skua/process.h> /* child processes */

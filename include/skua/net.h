@@ -5,13 +5,15 @@
  * A descriptor is a plain int. Those made here (listen, accept, connect) or adopted stay
  * registered with a loop and must be closed by skua_close(). Others can be read, written and
  * polled too, at the price of a registration for each wait. Addresses are "127.0.0.1:8080",
- * "[::1]:0", "unix:/path" or "unix:@abstract"; names are not looked up. One task may wait to read
- * while another waits to write; a second one in the same direction gets -EBUSY. */
+ * "[::1]:0", "[fe80::1%eth0]:80", "unix:/path" or "unix:@abstract"; only skua_connect() takes names
+ * of hosts as well. One task may wait to read while another waits to write; a second one in the
+ * same direction gets -EBUSY. */
 #ifndef SKUA_NET_H
 #define SKUA_NET_H
 
 #include <skua/base.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +30,10 @@ struct skua_listen_opts {
 struct skua_connect_opts {
     size_t size;       /* sizeof(struct skua_connect_opts); the macro fills it in */
     const char *local; /* the address to come from; NULL: the system chooses */
+    double happy_eyeballs_delay; /* seconds that an attempt gets before the next address is tried
+                                    beside it; 0: 0.25; INFINITY: not before it has failed */
+    int interleave; /* how many addresses of the first family come before one of the other; 0: 1;
+                       -1: all in the order of the answer */
 };
 
 /* Options of skua_serve(). */
@@ -51,9 +57,15 @@ SKUA_API int skua_listen_with(const char *addr, const struct skua_listen_opts *o
  * foreign fd that blocks), -EPERM, ... asyncio: loop.sock_accept(). */
 SKUA_API int skua_accept(int fd, double timeout) SKUA_CHECKED;
 
-/* Opens a connection. Suspends. From: task. Returns its descriptor, -ECONNREFUSED, -ETIMEDOUT,
- * -ECANCELED, -EINVAL for an address that does not parse, -EPERM, ...
- * asyncio: loop.sock_connect(). */
+/* Opens a connection. A host may be a name here, "localhost:8080": it is looked up as by
+ * skua_getaddrinfo(), and its addresses are tried in turn, both families alternately, the next one
+ * after .happy_eyeballs_delay or as soon as one fails. The first to connect wins, the others are
+ * closed. The timeout is for all of it. .local is numeric, and only addresses of its family are
+ * tried. Suspends. From: task.
+ * Returns its descriptor; if no address answers, the error that tells most (-ECONNREFUSED before
+ * -ENETUNREACH); -ETIMEDOUT, -ECANCELED, -EINVAL for an address that does not parse, -EPERM; what
+ * skua_getaddrinfo() says of the name (-ENOENT, -ENODATA, -EAGAIN, ...).
+ * asyncio: loop.create_connection(), loop.sock_connect(). */
 SKUA_API int skua_connect_with(const char *addr, double timeout,
                                const struct skua_connect_opts *opts) SKUA_CHECKED;
 
@@ -76,6 +88,30 @@ SKUA_API ssize_t skua_read(int fd, void *buf, size_t n, double timeout) SKUA_CHE
  * SIGPIPE), -ECONNRESET, -EBADF, -EPERM, ..., after which an unknown part has been sent.
  * asyncio: loop.sock_sendall(). */
 SKUA_API ssize_t skua_write(int fd, const void *buf, size_t n, double timeout) SKUA_CHECKED;
+
+/* The same with n pieces of memory, one after the other; empty ones are skipped, and there may be
+ * any number of them. skua_readv() takes what one read gives; skua_writev() writes all of it. May
+ * suspend. From: task. Returns how many bytes, 0 also when all pieces are empty; -EINVAL (n < 0, or
+ * more bytes in all than a ssize_t counts), and what skua_read() and skua_write() say.
+ * asyncio: transport.writelines(). */
+SKUA_API ssize_t skua_readv(int fd, const struct iovec *iov, int n, double timeout) SKUA_CHECKED;
+SKUA_API ssize_t skua_writev(int fd, const struct iovec *iov, int n, double timeout) SKUA_CHECKED;
+
+/* Sends `count` bytes of the file in_fd, from `offset` on, to out_fd; SIZE_MAX: up to its end.
+ * The position of in_fd is neither used nor moved. The kernel copies where it can, else a buffer.
+ * Reading a file that is not in memory holds up the thread. May suspend. From: task.
+ * Returns how many, less than `count` where the file ends; -EINVAL (a negative offset), -ESPIPE
+ * (in_fd is no file that can be read at an offset), -ENOMEM, and what skua_write() says, after
+ * which an unknown part has been sent.
+ * asyncio: loop.sock_sendfile(). */
+SKUA_API ssize_t skua_sendfile(int out_fd, int in_fd, off_t offset, size_t count,
+                               double timeout) SKUA_CHECKED;
+
+/* Ends one direction of a connection, or both: how is SHUT_RD, SHUT_WR or SHUT_RDWR of
+ * <sys/socket.h>. After SHUT_WR the peer reads the end of the stream. Never suspends. From: any
+ * thread. Returns 0, -ENOTCONN, -ENOTSOCK, -EBADF, -EINVAL.
+ * asyncio: StreamWriter.write_eof(). */
+SKUA_API int skua_shutdown(int fd, int how);
 
 /* Waits until one of `events` (POLLIN, POLLOUT, ... of <poll.h>) is true of any descriptor that
  * can be polled, ours or foreign: the way to drive a library that has sockets of its own. May

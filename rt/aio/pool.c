@@ -173,6 +173,8 @@ void rt_job_release(struct rt_job *job)
     struct rt_pool *pool = job->pool;
     if (!rt_lane_unref(&job->lane->lane, &job->item))
         return;
+    if (job->drop && !skua_failed(job->result))
+        job->drop(job->result);
     rt_vars_drop(job->vars);
     rt_free(job->copy);
     rt_free(job);

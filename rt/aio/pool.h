@@ -53,6 +53,7 @@ struct rt_job {
     struct skua_task    *future; /* completed with the result; counted; or NULL               */
     struct rt_waiter     watch;  /* of the future: its cancel asks the function to stop       */
     void                *result; /* when DONE                                                 */
+    skua_cb              drop;   /* gets a result that nobody took (left it here), or NULL    */
     uint64_t             since;  /* when it was queued                                        */
     const char          *where;  /* place of the call, or NULL                                */
     struct rt_job       *next_given_up; /* counted, while it is to be reported                */

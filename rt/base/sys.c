@@ -128,38 +128,6 @@ RT_NOINLINE ssize_t rt_sys_writev(int fd, const struct iovec *iov, int n)
     return RT_SYS_RETRY(RT_SYS_WRITEV, writev(fd, iov, n));
 }
 
-RT_NOINLINE ssize_t rt_sys_recv(int fd, void *buf, size_t n, int flags)
-{
-    return RT_SYS_RETRY(RT_SYS_RECV, recv(fd, buf, rt_sys_capped(n), flags));
-}
-
-RT_NOINLINE ssize_t rt_sys_send(int fd, const void *buf, size_t n, int flags)
-{
-    return RT_SYS_RETRY(RT_SYS_SEND, send(fd, buf, rt_sys_capped(n), flags | MSG_NOSIGNAL));
-}
-
-RT_NOINLINE ssize_t rt_sys_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
-                                    socklen_t *from_len)
-{
-    return RT_SYS_RETRY(RT_SYS_RECVFROM, recvfrom(fd, buf, n, flags, from, from_len));
-}
-
-RT_NOINLINE ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags,
-                                  const struct sockaddr *to, socklen_t to_len)
-{
-    return RT_SYS_RETRY(RT_SYS_SENDTO, sendto(fd, buf, n, flags | MSG_NOSIGNAL, to, to_len));
-}
-
-RT_NOINLINE ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-    return RT_SYS_RETRY(RT_SYS_RECVMSG, recvmsg(fd, msg, flags));
-}
-
-RT_NOINLINE ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-    return RT_SYS_RETRY(RT_SYS_SENDMSG, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
-}
-
 RT_NOINLINE void rt_sys_stderr(const char *buf, size_t n)
 {
     ssize_t done = write(STDERR_FILENO, buf, n);
@@ -229,65 +197,6 @@ RT_NOINLINE int rt_sys_eventfd_drain(int fd)
     if (rc == -EAGAIN)
         return 0;
     return rc < 0 ? (int)rc : 1;
-}
-
-/* ---- sockets ---- */
-
-RT_NOINLINE int rt_sys_socket(int domain, int type, int protocol)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_SOCKET, socket(domain, type, protocol));
-}
-
-RT_NOINLINE int rt_sys_socketpair(int domain, int type, int protocol, int ret_fds[2])
-{
-    return (int)RT_SYS_ONCE(RT_SYS_SOCKETPAIR, socketpair(domain, type, protocol, ret_fds));
-}
-
-RT_NOINLINE int rt_sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_BIND, bind(fd, addr, len));
-}
-
-RT_NOINLINE int rt_sys_listen(int fd, int backlog)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_LISTEN, listen(fd, backlog));
-}
-
-RT_NOINLINE int rt_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
-{
-    int64_t rc = RT_SYS_ONCE(RT_SYS_CONNECT, connect(fd, addr, len));
-    return rc == -EINTR ? -EINPROGRESS : (int)rc;
-}
-
-RT_NOINLINE int rt_sys_accept4(int fd, struct sockaddr *peer, socklen_t *peer_len, int flags)
-{
-    return (int)RT_SYS_RETRY(RT_SYS_ACCEPT4, accept4(fd, peer, peer_len, flags));
-}
-
-RT_NOINLINE int rt_sys_getsockopt_int(int fd, int level, int name, int *ret_value)
-{
-    socklen_t len = sizeof(*ret_value);
-    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKOPT, getsockopt(fd, level, name, ret_value, &len));
-}
-
-RT_NOINLINE int rt_sys_setsockopt_int(int fd, int level, int name, int value)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof(value)));
-}
-
-RT_NOINLINE int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_GETSOCKNAME, getsockname(fd, ret_addr, len));
-}
-
-RT_NOINLINE int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_GETPEERNAME, getpeername(fd, ret_addr, len));
-}
-
-RT_NOINLINE int rt_sys_shutdown(int fd, int how)
-{
-    return (int)RT_SYS_ONCE(RT_SYS_SHUTDOWN, shutdown(fd, how));
 }
 
 /* ---- readiness ---- */

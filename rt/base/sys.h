@@ -42,6 +42,8 @@ ssize_t rt_sys_sendto(int fd, const void *buf, size_t n, int flags, const struct
                       socklen_t to_len);
 ssize_t rt_sys_recvmsg(int fd, struct msghdr *msg, int flags);
 ssize_t rt_sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+/* From `offset` of in_fd, whose position stays. Raises SIGPIPE as rt_sys_write does. */
+ssize_t rt_sys_sendfile(int out_fd, int in_fd, off_t offset, size_t n);
 /* Best effort, no retry, no fault injection: the way of logs and panics. */
 void rt_sys_stderr(const char *buf, size_t n);
 
@@ -122,6 +124,18 @@ int rt_sys_setsockopt_int(int fd, int level, int name, int value);
 int rt_sys_getsockname(int fd, struct sockaddr *ret_addr, socklen_t *len);
 int rt_sys_getpeername(int fd, struct sockaddr *ret_addr, socklen_t *len);
 int rt_sys_shutdown(int fd, int how);
+
+/* Names: both ask the C library's resolver and may block for long. What it answers is an errno
+ * value here: -ENOENT no such name, -ENODATA the name has no such address, -EAGAIN, -EREMOTEIO (the
+ * servers failed), ... Lists are freed by rt_sys_freeaddrinfo. */
+struct addrinfo;
+int rt_sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **ret_list);
+void rt_sys_freeaddrinfo(struct addrinfo *list);
+int rt_sys_getnameinfo(const struct sockaddr *addr, socklen_t len, char *ret_host, size_t host_n,
+                       char *ret_service, size_t service_n, int flags);
+/* Of the interface with this name; 0: there is none. */
+unsigned rt_sys_interface_index(const char *name);
 
 /* Readiness. */
 int rt_sys_epoll_create(void);
@@ -245,6 +259,9 @@ enum rt_sys_call {
     RT_SYS_PIDFD_OPEN,
     RT_SYS_PIDFD_SIGNAL,
     RT_SYS_PIDFD_WAIT,
+    RT_SYS_SENDFILE,
+    RT_SYS_GETADDRINFO,
+    RT_SYS_GETNAMEINFO,
     RT_SYS_CALL_COUNT
 };
 
@@ -260,8 +277,19 @@ void rt_fault_reset(void);
 /* Uses and injected failures since the call was last armed, or reset. */
 unsigned rt_fault_uses(enum rt_sys_call call);
 unsigned rt_fault_hits(enum rt_sys_call call);
-/* rt_sys_read, write, recv and send move at most this many bytes at a time; 0 lifts. */
+/* Calls that move bytes move at most this many at a time; 0 lifts. */
 void rt_fault_transfer_cap(size_t max);
+
+/* Asked in place of the C library, with its results and its EAI values; NULL: as before. Threads
+ * that are inside go on with the one they found. */
+struct rt_resolver {
+    int (*getaddrinfo)(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **ret_list);
+    void (*freeaddrinfo)(struct addrinfo *list);
+    int (*getnameinfo)(const struct sockaddr *addr, socklen_t len, char *ret_host, socklen_t host_n,
+                       char *ret_service, socklen_t service_n, int flags);
+};
+void rt_sys_resolver_set(const struct rt_resolver *resolver);
 #endif
 
 #endif

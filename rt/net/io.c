@@ -102,16 +102,22 @@ static int give_up(struct rt_io *io, unsigned events, uint64_t name, int r)
     return r < 0 ? r : 0;
 }
 
+int rt_io_deadline(struct rt_io *io)
+{
+    if (io->timeout <= 0)
+        return -ETIMEDOUT;
+    int r = io->has_deadline ? 0 : rt_deadline(rt_self(), io->timeout, &io->deadline);
+    io->has_deadline = r == 0;
+    return r;
+}
+
 int rt_io_wait(struct rt_io *io, unsigned events)
 {
     struct rt_worker *w = rt_self();
     uint64_t name;
-    if (io->timeout <= 0)
-        return -ETIMEDOUT;
-    int r = io->has_deadline ? 0 : rt_deadline(w, io->timeout, &io->deadline);
+    int r = rt_io_deadline(io);
     if (r < 0)
         return r;
-    io->has_deadline = true;
     r = rt_wait_begin(w, &name);
     if (r < 0)
         return r;
@@ -132,6 +138,69 @@ int rt_io_wait(struct rt_io *io, unsigned events)
     if (io->owned)
         rt_fd_settle(io->rec, &rt_self()->poller);
     return 0;
+}
+
+/* --- several --- */
+
+static void take_back_all(struct rt_io *const *ios, size_t n, unsigned events, uint64_t name)
+{
+    for (size_t i = 0; i < n; i++)
+        take_back(ios[i], events, name);
+}
+
+static int leave_name_everywhere(struct rt_io *const *ios, size_t n, unsigned events, uint64_t name,
+                                 struct rt_poller *poller)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = leave_name(ios[i], events, name, poller);
+        if (r == -EBADF)
+            leave(ios[i]);
+    }
+    return r == -EBADF ? 1 : r;
+}
+
+int rt_io_wait_any(struct rt_io *const *ios, size_t n, unsigned events, uint64_t until)
+{
+    struct rt_worker *w = rt_self();
+    uint64_t name;
+    int r = rt_wait_begin(w, &name);
+    if (r < 0)
+        return r;
+    r = leave_name_everywhere(ios, n, events, name, &w->poller);
+    if (r == 0)
+        r = rt_wait_timer(w, until);
+    if (r != 0) {
+        take_back_all(ios, n, events, name);
+        int claimed = rt_wait_abandon(name);
+        return claimed < 0 ? claimed : r < 0 ? r : 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        ios[i]->waited = true;
+        leave(ios[i]);
+    }
+    r = rt_wait_park();
+    rt_wait_timer_end(r);
+    take_back_all(ios, n, events, name);
+    for (size_t i = 0; i < n; i++)
+        if (rt_io_resume(ios[i]) == 0)
+            rt_fd_settle(ios[i]->rec, &rt_self()->poller);
+    return r < 0 ? r : r == ETIMEDOUT ? -ETIMEDOUT : 0; /* EBADF: one of them was closed */
+}
+
+int rt_io_rest(struct rt_io *io, uint64_t ns)
+{
+    int r = rt_io_deadline(io);
+    if (r < 0)
+        return r;
+    io->waited = true;
+    uint64_t now = rt_timers_read_clock(&rt_self()->timers);
+    if (now >= io->deadline)
+        return -ETIMEDOUT;
+    uint64_t until = rt_ns_add(now, ns);
+    rt_io_pause(io);
+    r = rt_wait_until(until < io->deadline ? until : io->deadline);
+    return r < 0 ? r : rt_io_resume(io);
 }
 
 /* --- poll --- */

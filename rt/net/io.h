@@ -61,8 +61,19 @@ static inline void rt_io_drained(struct rt_io *io, enum rt_dir dir)
  * (closed meanwhile), -EBUSY, -ENOMEM, -errno of the registration. On -EPERM the kernel cannot poll
  * it: always ready. */
 int rt_io_wait(struct rt_io *io, unsigned events);
+/* The same for any of several owned descriptors, until `until` at the latest, whatever their
+ * timeouts. 0: try each again, but for those that are not inside any more: they were closed.
+ * -ETIMEDOUT, -ECANCELED, ... */
+int rt_io_wait_any(struct rt_io *const *ios, size_t n, unsigned events, uint64_t until);
+/* Is there time to wait at all? Then there is a deadline. 0, -ETIMEDOUT, -EINVAL. */
+int rt_io_deadline(struct rt_io *io);
+/* Lets so much time pass without a wait on the descriptor: 0: try again, -ETIMEDOUT, ... */
+int rt_io_rest(struct rt_io *io, uint64_t ns);
 /* Looks first, and waits until one of them has come. The events that came, POLLHUP and POLLERR
  * included. */
 int rt_io_poll(struct rt_io *io, unsigned events);
+
+/* Inside. Writes once, when there is room. How many of the n bytes, or -errno. */
+ssize_t rt_io_put(struct rt_io *io, const void *from, size_t n);
 
 #endif

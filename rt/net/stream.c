@@ -116,6 +116,12 @@ static ssize_t put_foreign(struct rt_io *io, const char *from, size_t n)
     }
 }
 
+ssize_t rt_io_put(struct rt_io *io, const void *from, size_t n)
+{
+    n = at_most(n, MOVE_MAX);
+    return io->owned ? put_owned(io, from, n) : put_foreign(io, from, n);
+}
+
 ssize_t skua_write(int fd, const void *buf, size_t n, double timeout)
 {
     struct rt_io io;
@@ -126,9 +132,7 @@ ssize_t skua_write(int fd, const void *buf, size_t n, double timeout)
         return rt_io_end(&io, -EFAULT);
     size_t done = 0;
     while (r >= 0 && done < n) {
-        const char *from = (const char *)buf + done;
-        size_t left = at_most(n - done, MOVE_MAX);
-        r = io.owned ? put_owned(&io, from, left) : put_foreign(&io, from, left);
+        r = rt_io_put(&io, (const char *)buf + done, n - done);
         if (r > 0)
             done += (size_t)r;
     }

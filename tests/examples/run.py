@@ -237,6 +237,8 @@ CASES = {
     "lanes": run_plain,
     "files": run_plain,
     "subprocess": run_plain,
+    "names": run_plain,
+    "udp": run_plain,
     "fetch_sync": fetch("fetch_sync"),
     "fetch_async": fetch("fetch_async"),
     "fetch_async_order": fetch("fetch_async", "/delay/1.5", "/delay/0.5", "/plaintext"),
