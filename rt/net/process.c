@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/sys.h"
 #include "net/io.h"
@@ -189,14 +190,24 @@ static int follow(struct skua_process *p, uint64_t deadline)
     return r;
 }
 
+/* It counts as ended for who polls, but not yet for who reaps: a tracer has to see it first. No
+ * event tells of that. */
+static int rest(uint64_t deadline)
+{
+    uint64_t until = rt_ns_add(rt_timers_read_clock(&rt_self()->timers), RT_NS_PER_MS);
+    return rt_wait_until(until < deadline ? until : deadline);
+}
+
 int rt_process_await(struct skua_process *p, uint64_t deadline)
 {
-    for (;;) {
+    for (int idle = 0;;) {
         int pidfd;
         enum role role = enter(p, &pidfd);
         if (role == ENDED)
             return 0;
         int r = role == WATCH ? watch(p, pidfd, deadline) : follow(p, deadline);
+        if (r == 0 && role == WATCH && !rt_process_look(p) && ++idle > 1)
+            r = rest(deadline);
         if ((r == -ETIMEDOUT || r == -EBADF) && rt_process_look(p))
             return 0; /* just now; or the pidfd was closed by who does not know it */
         if (r < 0)

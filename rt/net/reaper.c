@@ -17,7 +17,7 @@
 
 enum { EVENTS = 16 };
 
-#define PAUSE_NS 10000000 /* after an error of the epoll: not to spin */
+#define PAUSE_NS 10000000 /* not to spin: after an error, or while a tracer has not seen an end */
 
 static struct {
     struct rt_lock lock; /* the fields below */
@@ -75,12 +75,15 @@ static bool sweep(void)
     return some;
 }
 
-/* How long to sleep, or 0: no child is left, and the thread is the reaper's no longer. */
-static int64_t after_events(const struct epoll_event *events, int n)
+/* How long to sleep, or 0: no child is left, and the thread is the reaper's no longer. *ret_idle:
+ * there were events, or an error, and nothing could be done. */
+static int64_t after_events(const struct epoll_event *events, int n, bool *ret_idle)
 {
+    int reaped = 0;
     rt_lock(&reaper.lock);
     for (int i = 0; i < n; i++)
-        (void)is_reaped((struct skua_process *)(uintptr_t)events[i].data.u64);
+        reaped += is_reaped((struct skua_process *)(uintptr_t)events[i].data.u64);
+    *ret_idle = n != 0 && reaped == 0;
     int64_t timeout = sweep() ? PAUSE_NS : -1;
     if (!reaper.head) {
         SKUA_IGNORE(rt_sys_close(reaper.epoll_fd)); /* nothing is in it */
@@ -96,11 +99,12 @@ static void *reap(void *arg)
     struct epoll_event events[EVENTS];
     int epoll_fd = *(int *)arg; /* fixed as long as this thread runs */
     int n = 0;
+    bool idle;
     int64_t timeout;
-    while ((timeout = after_events(events, n)) != 0) {
-        n = rt_sys_epoll_wait(epoll_fd, events, EVENTS, timeout);
-        if (n < 0)
+    while ((timeout = after_events(events, n, &idle)) != 0) {
+        if (idle)
             SKUA_IGNORE(rt_sys_poll_many(NULL, 0, PAUSE_NS));
+        n = rt_sys_epoll_wait(epoll_fd, events, EVENTS, timeout);
     }
     return NULL;
 }
