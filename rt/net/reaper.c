@@ -14,6 +14,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "net/process.h"
+#include "net/sock.h"
 
 enum { EVENTS = 16 };
 
@@ -40,11 +41,11 @@ static void unlink_child(struct skua_process *p)
 static bool is_reaped(struct skua_process *p)
 {
     int code;
-    if (rt_sys_pidfd_wait(p->pidfd, false, &code) == 0)
+    if (rt_sys_pidfd_wait(p->pidfd.fd, false, &code) == 0)
         return false;
     if (p->is_polled)
-        SKUA_IGNORE(rt_sys_epoll_del(reaper.epoll_fd, p->pidfd)); /* it is there */
-    SKUA_IGNORE(rt_sys_close(p->pidfd)); /* nothing is lost with it */
+        SKUA_IGNORE(rt_sys_epoll_del(reaper.epoll_fd, p->pidfd.fd)); /* it is there */
+    rt_sock_drop(p->pidfd.fd, p->pidfd.generation);
     unlink_child(p);
     rt_process_free(p);
     return true;
@@ -57,7 +58,7 @@ static void try_to_poll(struct skua_process *p)
 {
     if (!reaper.is_running && start() < 0)
         return;
-    p->is_polled = rt_sys_epoll_add(reaper.epoll_fd, p->pidfd, EPOLLIN, (uintptr_t)p) == 0;
+    p->is_polled = rt_sys_epoll_add(reaper.epoll_fd, p->pidfd.fd, EPOLLIN, (uintptr_t)p) == 0;
 }
 
 /* Lock held. Those that no event will tell of. True: there still are some. */

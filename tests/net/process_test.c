@@ -52,7 +52,7 @@ static void *waiters_main(void *arg)
     /* a wake for nothing */
     struct rt_fd *rec;
     uint32_t generation;
-    T_EXPECT_INT(rt_fd_enter(p->pidfd, &rec, &generation), 0);
+    T_EXPECT_INT(rt_fd_enter(p->pidfd.fd, &rec, &generation), 1);
     rt_fd_kick(rec, RT_DIR_IN, &out);
     (void)rt_fd_leave(rec);
     rt_ready_batch(&out);
@@ -64,7 +64,7 @@ static void *waiters_main(void *arg)
         T_EXPECT_INT(c[i].r, 0);
         T_EXPECT_INT(c[i].code, 5);
     }
-    T_EXPECT_INT(p->pidfd, -1);
+    T_EXPECT_INT(p->pidfd.fd, -1);
     T_EXPECT_INT(skua_process_wait(p, 0, NULL), 0);
     T_EXPECT_INT(skua_process_send_signal(p, SIGTERM), -ESRCH);
     skua_process_release(p);
