@@ -117,7 +117,8 @@ SKUA_API int skua_failed(const void *value);
 /* ---- memory ---- */
 
 /* Frees what a call gave the caller "to free by skua_free()"; NULL: does nothing. The library may
- * have another allocator than the program. Never suspends. From: any thread. */
+ * have another allocator than the program. Never suspends. From: any thread. asyncio: the garbage
+ * collector. */
 SKUA_API void skua_free(void *p);
 
 /* ---- version ---- */

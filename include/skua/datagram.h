@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+/* Options of skua_datagram(). */
 struct skua_datagram_opts {
     size_t size;      /* sizeof(struct skua_datagram_opts); the macro fills it in */
     const char *peer; /* the one address to talk with; NULL: any */

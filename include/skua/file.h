@@ -7,7 +7,7 @@
  * at most, .lanes and SKUA_LANES change that; skua/thread.h) while its task waits and the others
  * run on. Many calls at once take their turn in its queue.
  *
- * All of them suspend, and are called from a task. Besides what they name they return what the
+ * All of them: Suspends. From: task. Besides what they name they return what the
  * system answers (-ENOENT, -EACCES, -ENOSPC, ...), and -ECANCELED, -EPERM outside a task, -EAGAIN
  * (no thread, and none to be had), -ENOMEM, -ESHUTDOWN, -EINVAL for a path that is NULL, -EFAULT
  * for a buffer that is.
@@ -34,7 +34,7 @@ extern "C" {
  * added. Returns the descriptor. Cancelled, it leaves none open; a file that O_CREAT made stays. */
 SKUA_API int skua_file_open(const char *path, int flags, mode_t mode) SKUA_CHECKED;
 
-/* Closes a descriptor: always, whatever it returns, -EPERM and -EBADF excepted. */
+/* Closes a descriptor: always, whatever it returns, -EPERM and -EBADF excepted. Returns 0. */
 SKUA_API int skua_file_close(int fd) SKUA_CHECKED;
 
 /* Reads up to n bytes from where the file stands. Returns how many: less than n at the end of a
@@ -87,6 +87,7 @@ SKUA_API int skua_file_list(const char *path, char ***ret_names, size_t *ret_n) 
 SKUA_API int skua_file_read_all(const char *path, void **ret_data, size_t *ret_n,
                                 size_t limit) SKUA_CHECKED;
 
+/* Options of skua_file_write_all(). */
 struct skua_file_write_opts {
     size_t size;    /* sizeof(struct skua_file_write_opts); the macro fills it in */
     bool atomic;    /* write another file beside it and rename that: readers, and who comes after a

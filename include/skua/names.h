@@ -17,7 +17,7 @@ extern "C" {
 /* A socket address of any family: a value, copied as one. (struct sockaddr *)&a.sa and a.len are
  * what system calls take. */
 typedef struct skua_addr {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa; /* .ss_family tells the kind */
     socklen_t len; /* bytes of sa that count; 0: no address */
 } skua_addr;
 
@@ -26,13 +26,13 @@ typedef struct skua_addr {
 
 /* Reads "127.0.0.1:8080", "[::1]:0", "[fe80::1%eth0]:80", "unix:/path" or "unix:@abstract". Hosts
  * are numeric: nothing is looked up but the number of an interface. Never suspends. From: any
- * thread. Returns 0 or -EINVAL. */
+ * thread. Returns 0 or -EINVAL. asyncio has none: its addresses are tuples. */
 SKUA_API int skua_addr_parse(const char *text, skua_addr *ret_addr);
 
 /* Writes what skua_addr_parse() reads into buf. A unix socket without a name is "unix:"; bytes of
  * an abstract name that a text cannot hold (zeroes) become '@'. Never suspends. From: any thread.
  * Returns the length of the text, -ENOSPC (n bytes are too few: SKUA_ADDR_TEXT are enough), or
- * -EINVAL (no address, or of another family). */
+ * -EINVAL (no address, or of another family). asyncio has none. */
 SKUA_API int skua_addr_text(const skua_addr *addr, char *buf, size_t n);
 
 /* The address that a socket is bound to, and the one that it is connected to. Never suspends. From:
@@ -48,10 +48,11 @@ struct skua_addrinfo {
     int family;      /* AF_INET or AF_INET6 */
     int type;        /* SOCK_STREAM, SOCK_DGRAM, ... */
     int protocol;    /* IPPROTO_TCP, ... */
-    skua_addr addr;
+    skua_addr addr;  /* with the port */
     const char *canonname; /* with AI_CANONNAME in the first one; else NULL. It lives as long */
 };
 
+/* Options of skua_getaddrinfo(). */
 struct skua_getaddrinfo_opts {
     size_t size;  /* sizeof(struct skua_getaddrinfo_opts); the macro fills it in */
     int family;   /* AF_INET or AF_INET6; 0: both */
@@ -78,11 +79,12 @@ SKUA_API int skua_getaddrinfo_with(const char *host, const char *service, double
                                    const struct skua_getaddrinfo_opts *opts) SKUA_CHECKED;
 
 /* Frees a list of skua_getaddrinfo() with its names; NULL is ignored. Never suspends. From: any
- * thread. */
+ * thread. asyncio has none: Python frees. */
 SKUA_API void skua_freeaddrinfo(struct skua_addrinfo *list);
 
 /* ---- addresses to names ---- */
 
+/* What skua_getnameinfo() found, as text. */
 struct skua_nameinfo {
     char host[1025];  /* NI_MAXHOST */
     char service[32]; /* NI_MAXSERV */

@@ -106,8 +106,8 @@ SKUA_API int skua_call_exception_handler(const struct skua_exception_context *co
 
 /* A promise that a thread of your own will still wake something up, which the runtime cannot know:
  * until it is taken back by skua_unhold(), no wait counts as a deadlock (docs/debugging.md). They
- * are counted, for the whole process. Never suspend. From: any thread. skua_unhold() returns 0, or
- * -EINVAL when nothing is held. */
+ * are counted, for the whole process. Never suspend. From: any thread. Returns 0, or
+ * -EINVAL from skua_unhold() when nothing is held. asyncio has no such call: it waits for ever. */
 SKUA_API void skua_hold(void);
 SKUA_API int skua_unhold(void);
 

@@ -37,20 +37,22 @@ enum {
     SKUA_DEVNULL = -3
 };
 
+/* Options of skua_process_exec() and skua_process_shell(). */
 struct skua_process_opts {
     size_t size;           /* sizeof(struct skua_process_opts); the macro fills it in */
     int stdin;             /* each: 0: the parent's own; SKUA_PIPE, SKUA_DEVNULL, SKUA_STDOUT, */
     int stdout;            /* or a descriptor, which stays the caller's */
-    int stderr;
+    int stderr;            /* likewise */
     const char *cwd;       /* the child's working directory; NULL: the parent's */
     const char *const *env; /* "NAME=value", ..., NULL; NULL: the parent's */
     const int *pass_fds;   /* these are 3, 4, ... in the child, in this order */
-    size_t n_pass_fds;
+    size_t n_pass_fds;     /* so many */
     bool start_new_session; /* the child leads a new session: setsid() */
     bool new_process_group; /* the child leads a new process group */
     int process_group;      /* > 0: the child joins this process group */
 };
 
+/* Options of skua_process_communicate(). */
 struct skua_communicate_opts {
     size_t size;  /* sizeof(struct skua_communicate_opts); the macro fills it in */
     size_t limit; /* of each output, in bytes; 0: none */
@@ -59,10 +61,10 @@ struct skua_communicate_opts {
 /* What a child wrote, each with a NUL behind it that does not count; the caller's to free by
  * skua_free(). NULL and 0 for what is no pipe. */
 struct skua_process_output {
-    char *out;
-    size_t out_n;
-    char *err;
-    size_t err_n;
+    char *out;      /* what it wrote to standard output */
+    size_t out_n;   /* so many bytes */
+    char *err;      /* what it wrote to standard error */
+    size_t err_n;   /* so many bytes */
     int returncode; /* as of skua_process_wait() */
 };
 
@@ -76,8 +78,8 @@ struct skua_process_output {
 SKUA_API int skua_process_exec_with(const char *const *argv, skua_process **ret_process,
                                     const struct skua_process_opts *opts) SKUA_CHECKED;
 
-/* Starts "/bin/sh -c command". Take care what goes into the command. Otherwise as
- * skua_process_exec(). asyncio: create_subprocess_shell(). */
+/* Starts "/bin/sh -c command". Take care what goes into the command. Suspends. From: task. Returns
+ * as skua_process_exec(). asyncio: create_subprocess_shell(). */
 SKUA_API int skua_process_shell_with(const char *command, skua_process **ret_process,
                                      const struct skua_process_opts *opts) SKUA_CHECKED;
 
@@ -85,7 +87,7 @@ SKUA_API int skua_process_shell_with(const char *command, skua_process **ret_pro
  * runs runs on, and is reaped when it ends, also after the end of the runtime (by a thread that is
  * there only as long as such children are); kill it first if it shall not. NULL: does nothing.
  * Under tasks that wait for it these go on; who communicates gets -EBADF. Never suspends. From: any
- * thread. */
+ * thread. asyncio: the garbage collector, which kills the child. */
 SKUA_API void skua_process_release(skua_process *process);
 
 /* Waits until it has ended. With pipes that nobody reads this may take for ever: the child waits
@@ -118,13 +120,13 @@ SKUA_API int skua_process_send_signal(skua_process *process, int signo);
 SKUA_API int skua_process_terminate(skua_process *process);
 SKUA_API int skua_process_kill(skua_process *process);
 
-/* Its number, for reports; signals go by skua_process_send_signal(). -EINVAL. Never suspends. From:
- * any thread. asyncio: Process.pid. */
+/* Its number, for reports; signals go by skua_process_send_signal(). Never suspends. From: any
+ * thread. Returns it or -EINVAL. asyncio: Process.pid. */
 SKUA_API int skua_process_pid(const skua_process *process);
 
-/* The parent's end of a pipe, for skua_read() and skua_write(); -EINVAL where there is none. Closed
- * by skua_close(), which ends the child's input, or with the handle. Never suspends. From: any
- * thread. asyncio: Process.stdin, stdout, stderr. */
+/* The parent's end of a pipe, for skua_read() and skua_write(). Closed by skua_close(), which ends
+ * the child's input, or with the handle. Never suspends. From: any thread. Returns it; -EINVAL
+ * where there is none. asyncio: Process.stdin, stdout, stderr. */
 SKUA_API int skua_process_stdin(const skua_process *process);
 SKUA_API int skua_process_stdout(const skua_process *process);
 SKUA_API int skua_process_stderr(const skua_process *process);

@@ -277,7 +277,8 @@ void rt_fault_reset(void);
 /* Uses and injected failures since the call was last armed, or reset. */
 unsigned rt_fault_uses(enum rt_sys_call call);
 unsigned rt_fault_hits(enum rt_sys_call call);
-/* Calls that move bytes move at most this many at a time; 0 lifts. */
+/* rt_sys_read, write, recv, send, sendfile and those of files move at most this many bytes at a
+ * time; 0 lifts. */
 void rt_fault_transfer_cap(size_t max);
 
 /* Asked in place of the C library, with its results and its EAI values; NULL: as before. Threads

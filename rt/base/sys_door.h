@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 0: base. What the files of the door to the kernel share: sys.c, sys_file.c, sys_child.c.
- * Nobody else includes this; what there is to call is in sys.h. */
+/* floor 0: base. What the files of the door to the kernel share: sys.c, sys_net.c, sys_file.c,
+ * sys_child.c. Nobody else includes this; what there is to call is in sys.h. */
 #ifndef RT_BASE_SYS_DOOR_H
 #define RT_BASE_SYS_DOOR_H
 

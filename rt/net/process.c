@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/sys.h"
 #include "net/io.h"
@@ -20,7 +21,7 @@ struct skua_process *rt_process_new(void)
     if (!p)
         return NULL;
     p->refs = 1;
-    p->pidfd = -1;
+    p->pidfd.fd = -1;
     for (int i = 0; i < 3; i++)
         p->end[i].fd = -1;
     return p;
@@ -53,10 +54,22 @@ void rt_process_unref(struct skua_process *p)
         rt_reaper_give(p);
 }
 
+int rt_held_take(struct rt_held *held, int fd)
+{
+    struct rt_fifo out = {0};
+    int r = rt_fd_adopt_fresh(fd, RT_FD_FILE, &held->generation, &out);
+    rt_ready_batch(&out);
+    if (r == 0)
+        held->fd = fd;
+    else
+        SKUA_IGNORE(rt_sys_close(fd)); /* the first error is reported */
+    return r;
+}
+
 void rt_process_close_end(struct skua_process *p, int i)
 {
     rt_wq_lock(&p->q);
-    struct rt_pipe_end end = p->end[i];
+    struct rt_held end = p->end[i];
     p->end[i].fd = -1;
     rt_wq_unlock(&p->q, NULL);
     if (end.fd >= 0)
@@ -80,7 +93,7 @@ static bool look(struct skua_process *p, struct rt_fifo *woken)
     if (p->has_ended)
         return true;
     int code = RT_CHILD_UNKNOWN;
-    if (rt_sys_pidfd_wait(p->pidfd, false, &code) == 0)
+    if (rt_sys_pidfd_wait(p->pidfd.fd, false, &code) == 0)
         return false;
     p->has_ended = true;
     p->code = code;
@@ -88,21 +101,16 @@ static bool look(struct skua_process *p, struct rt_fifo *woken)
     return true;
 }
 
-/* Lock held. The pidfd to close after unlocking, or -1. */
-static int take_pidfd(struct skua_process *p)
-{
-    int fd = p->has_ended && !p->is_watched ? p->pidfd : -1;
-    if (fd >= 0)
-        p->pidfd = -1;
-    return fd;
-}
-
+/* And closes the pidfd once it is not needed. Under a task that watches it stays. */
 static void unlock(struct skua_process *p, struct rt_fifo *woken)
 {
-    int fd = take_pidfd(p);
+    struct rt_held pidfd = p->pidfd;
+    bool closes = p->has_ended && !p->is_watched && pidfd.fd >= 0;
+    if (closes)
+        p->pidfd.fd = -1;
     rt_wq_unlock(&p->q, woken);
-    if (fd >= 0)
-        SKUA_IGNORE(rt_sys_close(fd)); /* it is registered nowhere: nobody watches */
+    if (closes)
+        rt_sock_drop(pidfd.fd, pidfd.generation);
 }
 
 bool rt_process_look(struct skua_process *p)
@@ -136,7 +144,7 @@ static enum role enter(struct skua_process *p, int *ret_pidfd)
     enum role role = look(p, &woken) ? ENDED : p->is_watched ? FOLLOW : WATCH;
     if (role == WATCH)
         p->is_watched = true;
-    *ret_pidfd = p->pidfd;
+    *ret_pidfd = p->pidfd.fd;
     unlock(p, &woken);
     return role;
 }
@@ -189,14 +197,24 @@ static int follow(struct skua_process *p, uint64_t deadline)
     return r;
 }
 
+/* It counts as ended for who polls, but not yet for who reaps: a tracer has to see it first. No
+ * event tells of that. */
+static int rest(uint64_t deadline)
+{
+    uint64_t until = rt_ns_add(rt_timers_read_clock(&rt_self()->timers), RT_NS_PER_MS);
+    return rt_wait_until(until < deadline ? until : deadline);
+}
+
 int rt_process_await(struct skua_process *p, uint64_t deadline)
 {
-    for (;;) {
+    for (int idle = 0;;) {
         int pidfd;
         enum role role = enter(p, &pidfd);
         if (role == ENDED)
             return 0;
         int r = role == WATCH ? watch(p, pidfd, deadline) : follow(p, deadline);
+        if (r == 0 && role == WATCH && !rt_process_look(p) && ++idle > 1)
+            r = rest(deadline);
         if ((r == -ETIMEDOUT || r == -EBADF) && rt_process_look(p))
             return 0; /* just now; or the pidfd was closed by who does not know it */
         if (r < 0)
@@ -234,7 +252,7 @@ int skua_process_send_signal(skua_process *p, int signo)
     if (!p)
         return -EINVAL;
     rt_wq_lock(&p->q);
-    int r = look(p, &woken) ? -ESRCH : rt_sys_pidfd_signal(p->pidfd, signo);
+    int r = look(p, &woken) ? -ESRCH : rt_sys_pidfd_signal(p->pidfd.fd, signo);
     unlock(p, &woken);
     return r;
 }

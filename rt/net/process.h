@@ -27,8 +27,8 @@
 
 enum { RT_CHILD_UNKNOWN = 255 }; /* how it ended, when somebody else has reaped it; as asyncio */
 
-/* The parent's end of a pipe. */
-struct rt_pipe_end {
+/* A descriptor of the runtime's, so that nobody closes another one that got its number. */
+struct rt_held {
     int fd; /* -1: none */
     uint32_t generation;
 };
@@ -40,8 +40,8 @@ struct skua_process {
     bool has_ended;
     bool is_talking; /* a task is in communicate */
     int code;        /* once it has ended */
-    int pidfd;       /* -1: closed, or about to be */
-    struct rt_pipe_end end[3];
+    struct rt_held pidfd; /* -1: closed, or about to be */
+    struct rt_held end[3];
     int pid; /* fixed */
     /* of the task that communicates */
     struct rt_blob got[3]; /* from descriptors 1 and 2 */
@@ -61,6 +61,8 @@ void rt_process_free(struct skua_process *p);
 bool rt_process_look(struct skua_process *p);
 /* In a task. Until it has ended. 0, -ETIMEDOUT, -ECANCELED, -ENOMEM. */
 int rt_process_await(struct skua_process *p, uint64_t deadline);
+/* Takes over a fresh descriptor; on failure it is closed. 0 or -ENOMEM. */
+int rt_held_take(struct rt_held *held, int fd);
 /* Closes the parent's end for descriptor i of the child, if it is there and nobody has closed it.
  */
 void rt_process_close_end(struct skua_process *p, int i);

@@ -50,15 +50,10 @@ static int lift(struct start *s, int fd)
 
 static int adopt(struct skua_process *p, int i, int fd)
 {
-    struct rt_fifo out = {0};
     int r = rt_sys_fcntl_setfl(fd, O_NONBLOCK);
     if (r == 0)
-        r = rt_fd_adopt_fresh(fd, RT_FD_FILE, &p->end[i].generation, &out);
-    rt_ready_batch(&out);
-    if (r == 0)
-        p->end[i].fd = fd;
-    else
-        SKUA_IGNORE(rt_sys_close(fd)); /* the first error is reported */
+        return rt_held_take(&p->end[i], fd);
+    SKUA_IGNORE(rt_sys_close(fd)); /* the first error is reported */
     return r;
 }
 
@@ -125,16 +120,18 @@ static int get_pidfd(struct skua_process *p)
 {
     int code;
     int fd = rt_sys_pidfd_open(p->pid);
-    if (fd < 0 && fd != -ESRCH) {
-        rt_sys_child_discard(p->pid);
-        return fd;
-    }
+    int r = fd;
     if (fd >= 0 && rt_sys_pidfd_wait(fd, true, &code) < 0) {
         SKUA_IGNORE(rt_sys_close(fd)); /* of nobody we know */
-        fd = -1;
+        r = -ESRCH;
+    } else if (fd >= 0) {
+        r = rt_held_take(&p->pidfd, fd);
     }
-    p->pidfd = fd >= 0 ? fd : -1;
-    p->has_ended = fd < 0;
+    if (r < 0 && r != -ESRCH) {
+        rt_sys_child_discard(p->pid);
+        return r;
+    }
+    p->has_ended = r < 0;
     p->code = RT_CHILD_UNKNOWN;
     return 0;
 }

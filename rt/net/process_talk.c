@@ -55,7 +55,7 @@ static int open_pipe(struct talk *t, int i)
 {
     struct pipe *pipe = &t->pipe[i];
     rt_wq_lock(&t->p->q);
-    struct rt_pipe_end end = t->p->end[i];
+    struct rt_held end = t->p->end[i];
     rt_wq_unlock(&t->p->q, NULL);
     if (end.fd < 0)
         return 0;

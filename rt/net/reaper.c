@@ -14,10 +14,11 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "net/process.h"
+#include "net/sock.h"
 
 enum { EVENTS = 16 };
 
-#define PAUSE_NS 10000000 /* after an error of the epoll: not to spin */
+#define PAUSE_NS 10000000 /* not to spin: after an error, or while a tracer has not seen an end */
 
 static struct {
     struct rt_lock lock; /* the fields below */
@@ -40,11 +41,11 @@ static void unlink_child(struct skua_process *p)
 static bool is_reaped(struct skua_process *p)
 {
     int code;
-    if (rt_sys_pidfd_wait(p->pidfd, false, &code) == 0)
+    if (rt_sys_pidfd_wait(p->pidfd.fd, false, &code) == 0)
         return false;
     if (p->is_polled)
-        SKUA_IGNORE(rt_sys_epoll_del(reaper.epoll_fd, p->pidfd)); /* it is there */
-    SKUA_IGNORE(rt_sys_close(p->pidfd)); /* nothing is lost with it */
+        SKUA_IGNORE(rt_sys_epoll_del(reaper.epoll_fd, p->pidfd.fd)); /* it is there */
+    rt_sock_drop(p->pidfd.fd, p->pidfd.generation);
     unlink_child(p);
     rt_process_free(p);
     return true;
@@ -57,7 +58,7 @@ static void try_to_poll(struct skua_process *p)
 {
     if (!reaper.is_running && start() < 0)
         return;
-    p->is_polled = rt_sys_epoll_add(reaper.epoll_fd, p->pidfd, EPOLLIN, (uintptr_t)p) == 0;
+    p->is_polled = rt_sys_epoll_add(reaper.epoll_fd, p->pidfd.fd, EPOLLIN, (uintptr_t)p) == 0;
 }
 
 /* Lock held. Those that no event will tell of. True: there still are some. */
@@ -75,12 +76,15 @@ static bool sweep(void)
     return some;
 }
 
-/* How long to sleep, or 0: no child is left, and the thread is the reaper's no longer. */
-static int64_t after_events(const struct epoll_event *events, int n)
+/* How long to sleep, or 0: no child is left, and the thread is the reaper's no longer. *ret_idle:
+ * there were events, or an error, and nothing could be done. */
+static int64_t after_events(const struct epoll_event *events, int n, bool *ret_idle)
 {
+    int reaped = 0;
     rt_lock(&reaper.lock);
     for (int i = 0; i < n; i++)
-        (void)is_reaped((struct skua_process *)(uintptr_t)events[i].data.u64);
+        reaped += is_reaped((struct skua_process *)(uintptr_t)events[i].data.u64);
+    *ret_idle = n != 0 && reaped == 0;
     int64_t timeout = sweep() ? PAUSE_NS : -1;
     if (!reaper.head) {
         SKUA_IGNORE(rt_sys_close(reaper.epoll_fd)); /* nothing is in it */
@@ -96,11 +100,12 @@ static void *reap(void *arg)
     struct epoll_event events[EVENTS];
     int epoll_fd = *(int *)arg; /* fixed as long as this thread runs */
     int n = 0;
+    bool idle;
     int64_t timeout;
-    while ((timeout = after_events(events, n)) != 0) {
-        n = rt_sys_epoll_wait(epoll_fd, events, EVENTS, timeout);
-        if (n < 0)
+    while ((timeout = after_events(events, n, &idle)) != 0) {
+        if (idle)
             SKUA_IGNORE(rt_sys_poll_many(NULL, 0, PAUSE_NS));
+        n = rt_sys_epoll_wait(epoll_fd, events, EVENTS, timeout);
     }
     return NULL;
 }

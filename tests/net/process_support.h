@@ -28,7 +28,7 @@ static UNUSED bool has_children(void)
 /* The reaper and the threads of lanes go a moment later. */
 static UNUSED void expect_nothing_left(struct t_holdings before)
 {
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 10000; i++) {
         if (!has_children() && t_fds() <= before.fds && rt_mem_live() <= before.allocations)
             break;
         t_nap(0.001);

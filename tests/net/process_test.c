@@ -4,6 +4,8 @@
  * commands; other reapers; the scenario "many" has ten thousand children. */
 #include "process_support.h"
 
+#include <sys/ptrace.h>
+
 #include "loop/fd.h"
 #include "sched/queues.h"
 
@@ -50,7 +52,7 @@ static void *waiters_main(void *arg)
     /* a wake for nothing */
     struct rt_fd *rec;
     uint32_t generation;
-    T_EXPECT_INT(rt_fd_enter(p->pidfd, &rec, &generation), 0);
+    T_EXPECT_INT(rt_fd_enter(p->pidfd.fd, &rec, &generation), 1);
     rt_fd_kick(rec, RT_DIR_IN, &out);
     (void)rt_fd_leave(rec);
     rt_ready_batch(&out);
@@ -62,7 +64,7 @@ static void *waiters_main(void *arg)
         T_EXPECT_INT(c[i].r, 0);
         T_EXPECT_INT(c[i].code, 5);
     }
-    T_EXPECT_INT(p->pidfd, -1);
+    T_EXPECT_INT(p->pidfd.fd, -1);
     T_EXPECT_INT(skua_process_wait(p, 0, NULL), 0);
     T_EXPECT_INT(skua_process_send_signal(p, SIGTERM), -ESRCH);
     skua_process_release(p);
@@ -144,6 +146,53 @@ static void test_process_reaped_by_others_ends_with_255(void **state)
     void (*before)(int) = signal(SIGCHLD, SIG_IGN);
     run_clean(ignored_main);
     signal(SIGCHLD, before);
+}
+
+/* --- a tracer --- */
+
+/* Sees the end of the child, and lets its parent have it a while later. */
+static int tracer_scenario(void)
+{
+    const char *traced = getenv("TRACED");
+    int pid = traced ? atoi(traced) : 0;
+    char ok = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0 ? 'y' : 'n';
+    if (write(STDOUT_FILENO, &ok, 1) == 1 && ok == 'y' && read(STDIN_FILENO, &ok, 1) == 1) {
+        siginfo_t info;
+        (void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+        t_nap(0.1);
+        (void)waitpid(pid, NULL, 0);
+    }
+    return 0;
+}
+
+static void *traced_main(void *arg)
+{
+    char ok = 'n', traced[32];
+    int code = 99;
+    skua_process *p, *tracer;
+    T_EXPECT_INT(skua_process_shell("read x; exit 8", &p, .stdin = SKUA_PIPE), 0);
+    snprintf(traced, sizeof traced, "TRACED=%d", skua_process_pid(p));
+    T_EXPECT_INT(skua_process_exec(ARGV("/proc/self/exe", "--scenario", "tracer"), &tracer,
+                                   .env = ARGV(traced), .stdin = SKUA_PIPE, .stdout = SKUA_PIPE),
+                 0);
+    T_EXPECT_INT(skua_read(skua_process_stdout(tracer), &ok, 1, SOON), 1);
+    T_EXPECT(skua_write(skua_process_stdin(tracer), "g", 1, SOON) == 1 || ok == 'n');
+    T_EXPECT_INT(skua_close(skua_process_stdin(p)), 0);
+    double begin = t_wall();
+    rt_fault_arm(RT_SYS_PIDFD_WAIT, 0, 0);
+    T_EXPECT_INT(skua_process_wait(p, SOON, &code), 0);
+    T_EXPECT_INT(code, 8);
+    T_EXPECT(rt_fault_uses(RT_SYS_PIDFD_WAIT) < 50 + 10000 * (t_wall() - begin));
+    skua_process_release(p);
+    T_EXPECT_INT(skua_process_wait(tracer, SOON, &code), 0);
+    skua_process_release(tracer);
+    return arg;
+}
+
+static void test_process_a_tracer_sees_the_end_first_and_nobody_spins(void **state)
+{
+    if (!T_EMULATED) /* the kernel would start the emulator by that name */
+        run_clean(traced_main);
 }
 
 static skua_process *outliving;
@@ -237,6 +286,7 @@ static int many_scenario(void)
 
 static const struct t_scenario scenarios[] = {
     { "many", many_scenario },
+    { "tracer", tracer_scenario },
     { NULL, NULL },
 };
 
@@ -244,6 +294,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_process_any_number_may_wait),
     T_TEST(test_process_released_under_a_wait_lets_it_end),
     T_TEST(test_process_reaped_by_others_ends_with_255),
+    T_TEST(test_process_a_tracer_sees_the_end_first_and_nobody_spins),
     T_TEST(test_process_outlives_its_runtime),
     T_TEST(test_process_hundreds_come_and_go),
 };

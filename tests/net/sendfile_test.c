@@ -142,6 +142,9 @@ static void *check_fallback(void *arg)
     rt_fault_arm(RT_SYS_FILE_READ, 1, EIO);
     assert_int_equal(skua_sendfile(fds[0], file, 0, 10, 1.0), -EIO);
     rt_fault_arm(RT_SYS_SENDFILE, 1, EINVAL);
+    rt_fault_arm(RT_SYS_FILE_READ, 1, EINTR);
+    send_part(fds, file, 0, 4000, 4000);
+    rt_fault_arm(RT_SYS_SENDFILE, 1, EINVAL);
     rt_fault_alloc_arm(1);
     assert_int_equal(skua_sendfile(fds[0], file, 0, 10, 1.0), -ENOMEM);
     rt_fault_alloc_arm(0);

@@ -120,7 +120,7 @@ static void *spread(void *workers)
         rt_store_relaxed(&ran_on[i], 0);
     while (workers_seen() < T_NUM(workers) && t_wall() < deadline)
         T_EXPECT_INT(skua_parallel_for(0, 64, 1, toil, NULL), 0);
-    T_EXPECT_INT(workers_seen(), T_NUM(workers));
+    T_EXPECT(workers_seen() >= T_NUM(workers)); /* a spare may have stepped in */
     return NULL;
 }
 
@@ -143,7 +143,7 @@ static void *spread_flat(void *workers)
         for (int i = 63; i >= 0; i--)
             T_EXPECT(skua_fork_join(&job[i]) == T_PTR(i));
     }
-    T_EXPECT_INT(workers_seen(), T_NUM(workers));
+    T_EXPECT(workers_seen() >= T_NUM(workers)); /* a spare may have stepped in */
     return NULL;
 }
 

@@ -123,7 +123,7 @@ static void *pending_main(void *arg)
     return arg;
 }
 
-static void test_rule30_cancel_is_delivered_where_it_waits(void **state)
+static void test_rule_30_cancel_is_delivered_where_it_waits(void **state)
 {
     (void)state;
     t_run(pending_main, NULL, .real_time = true);
@@ -180,7 +180,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_answers_that_need_no_looking_up),
     T_TEST(test_many_ask_at_once),
     T_TEST(test_only_tasks_may_ask),
-    T_TEST(test_rule30_cancel_is_delivered_where_it_waits),
+    T_TEST(test_rule_30_cancel_is_delivered_where_it_waits),
     T_TEST(test_connecting_to_a_name),
 };
 

@@ -16,7 +16,8 @@ SOURCES = C_LIKE + (".py", ".sh", ".cmake")
 OURS = ("rt/", "include/", "examples/", "bench/", "tests/")
 
 ATOMIC_DOOR = "rt/base/atomic.h"
-SYSCALL_DOOR = ("rt/base/sys.c", "rt/base/sys_net.c", "rt/base/sys_file.c", "rt/base/sys_child.c")
+SYSCALL_DOOR = ("rt/base/sys.c", "rt/base/sys_net.c", "rt/base/sys_file.c",
+                "rt/base/sys_child.c")
 ERRNO_DOORS = (*SYSCALL_DOOR, "rt/base/sys_door.h", "rt/fiber/ctx.c")
 ERRNO_FUNCTION = "skua_errno_location"
 
@@ -25,10 +26,10 @@ read write readv writev pread pwrite recv recvfrom recvmsg recvmmsg send sendto 
 sendmmsg sendfile splice accept accept4 connect socket socketpair bind listen shutdown close open
 openat pipe pipe2 dup dup2 dup3 fcntl ioctl poll ppoll select eventfd timerfd_create signalfd
 mmap munmap mprotect madvise pthread_create pthread_join pthread_kill pthread_sigmask sigaction
-sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime getaddrinfo
-freeaddrinfo getnameinfo if_nametoindex if_indextoname
+sigaltstack syscall fork execve kill nanosleep clock_nanosleep clock_gettime
 fsync fdatasync ftruncate lseek rename unlink mkdir rmdir opendir readdir closedir
-pthread_detach posix_spawn posix_spawnp waitid waitpid""".split()
+pthread_detach posix_spawn posix_spawnp waitid waitpid
+getaddrinfo freeaddrinfo getnameinfo if_nametoindex if_indextoname""".split()
 CLOCK_DOOR = ("rt/base/clock.c", "clock_gettime")  # the clock is a seam of its own
 SYSCALL = re.compile(r"(?<![\w.>])(?:%s|epoll_\w+)\s*\(" % "|".join(SYSCALLS))
 BANNED = """strcpy strcat sprintf vsprintf gets strtok rand srand alloca longjmp siglongjmp
