@@ -3,11 +3,11 @@
 #include "net/streams.h"
 
 #include <errno.h>
+#include <skua/names.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "net/addr_text.h"
 #include "net/sock.h"
 #include "sched/queues.h"
 
@@ -407,8 +407,7 @@ int skua_stream_fd(const skua_stream *s)
 static int name_of(const skua_stream *s, char *buf, size_t n,
                    int (*get)(int fd, struct sockaddr *ret_addr, socklen_t *len))
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
+    skua_addr addr = {.len = sizeof addr.sa};
     struct rt_io io = {0};
     if (!s || (n > 0 && !buf))
         return -EINVAL;
@@ -418,10 +417,10 @@ static int name_of(const skua_stream *s, char *buf, size_t n,
         return r;
     io.inside = true;
     r = io.generation == side.generation
-            ? get(side.fd, (struct sockaddr *)&addr, &len)
+            ? get(side.fd, (struct sockaddr *)&addr.sa, &addr.len)
             : -EBADF;
     rt_io_pause(&io);
-    return r < 0 ? r : rt_addr_text(&addr, len, buf, n);
+    return r < 0 ? r : skua_addr_text(&addr, buf, n);
 }
 
 int skua_stream_peer_name(const skua_stream *s, char *buf, size_t n)
