@@ -201,7 +201,7 @@ SKUA_API void skua_stream_release(skua_stream *stream);
  * asyncio: get_extra_info("socket"), ("pipe"). */
 SKUA_API int skua_stream_fd(const skua_stream *stream);
 
-/* The address of the other end, or of this one, as skua_connect() takes it: "127.0.0.1:8080",
+/* The address of the other end, or of this one, as skua_addr_text() writes it: "127.0.0.1:8080",
  * "[::1]:80", "unix:/path", "unix:@abstract"; "unix:" when it has no name. Never suspends.
  * From: any thread. Returns the length; -ENOSPC when n is too small; -ENOTSOCK, -ENOTCONN, -EBADF,
  * -EINVAL. asyncio: get_extra_info("peername"), ("sockname"). */

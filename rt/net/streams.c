@@ -3,6 +3,7 @@
 #include "net/streams.h"
 
 #include <errno.h>
+#include <skua/names.h>
 #include <stdio.h>
 
 #include "base/mem.h"
