@@ -94,14 +94,23 @@ bool rt_cancel_pass(struct skua_task *from, struct skua_task *to)
     return rt_cancel(to);
 }
 
-/* A task lower on the stack that executes waits for the child above it, though its word does not
- * say so before the child suspends. */
-static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
+static struct skua_task *child_on(const struct rt_stack *stack, struct skua_task *parent)
 {
-    for (struct rt_inline *f = w && w->stack ? w->stack->inl : NULL; f; f = f->up)
-        if (f->parent == t)
+    for (struct rt_inline *f = stack ? stack->inl : NULL; f; f = f->up)
+        if (f->parent == parent)
             return f->child;
     return NULL;
+}
+
+/* A task lower on the stack that executes, or on that of a spawner whose eager child executes,
+ * waits for the child above it, though its word does not say so before the child suspends. */
+static struct skua_task *inline_child(struct rt_worker *w, struct skua_task *t)
+{
+    struct skua_task *child = w ? child_on(w->stack, t) : NULL;
+    struct skua_task *spawner = w ? w->eager_back : NULL;
+    for (; spawner && !child; spawner = (struct skua_task *)spawner->run.next)
+        child = child_on(spawner->stack, t);
+    return child;
 }
 
 /* --- pinned, on the group's own thread --- */

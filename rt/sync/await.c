@@ -51,8 +51,8 @@ static bool call_pinned(struct rt_worker *w, struct skua_task *t)
     struct skua_group *g = t->group;
     if (!rt_group_has_only(w, g, 1) || g->fifo.head != rt_item(&t->run, RT_TAG_TASK))
         return false;
-    if ((t->flags & RT_TASK_STARTED) || t->waiters || !stack_allows(w, t) ||
-        ++w->shortcuts % SHORTCUTS_MAX == 0)
+    if ((t->flags & RT_TASK_STARTED) || (rt_st_load(&t->state) & RT_ST_WAITERS) ||
+        !stack_allows(w, t) || ++w->shortcuts % SHORTCUTS_MAX == 0)
         return false;
     (void)rt_fifo_pop(&g->fifo);
     if (g->batch > 0)

@@ -147,7 +147,7 @@ def main():
     failing = []
     for first in range(args.first, args.first + args.count, BATCH):
         last = min(first + BATCH, args.first + args.count)
-        failing += play.failing([scenario.make(i) for i in range(first, last)])
+        failing += play.failing([scenario.make(i, args.free) for i in range(first, last)])
     print("%d scenarios, %s: %d %s" % (args.count, play.sum(), len(failing),
                                        "fail" if args.free else "differ"))
     for s in failing[:args.reports]:

@@ -8,13 +8,14 @@ The text of one, tokens with spaces between them:
     task 0 { op args { ops } ... } task 1 { ... } end
 
 Every wait has a limit, tasks await only later ones and locks are taken in order: so each ends.
-Durations are all different, so that no two timers are due at the same moment.
+Durations are all different, so that no two timers are due at the same moment, unless asked for.
 """
 import collections
 import random
 
 BLOCKS = {"try": 0, "timeout": 1, "group": 0, "lock": 2, "sem": 2, "var": 2}
 LISTS = {"gather": 0, "lgather": 1, "wait": 2, "ascomp": 1}
+HOT = ("spawn", "lock", "sem", "srelease", "put", "get", "cwait", "cnotify")
 FUTURES_FROM = 100  # in lists and for done-callbacks: the first future
 
 
@@ -63,8 +64,9 @@ At = collections.namedtuple("At", "k depth low in_group in_limit")
 class Maker:
     """One scenario."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, ties=False):
         self.r = random.Random(seed)
+        self.ties = ties
         self.s = Scenario(seed)
         self.used = set()
 
@@ -72,6 +74,8 @@ class Maker:
         r, s = self.r, self.s
         s.locks, s.conds, s.events = r.randint(0, 2), r.randint(0, 1), r.randint(0, 2)
         s.futures = r.randint(0, 3)
+        if self.ties:
+            s.locks = r.randint(0, 1)
         s.sems = [r.randint(0, 2) for _ in range(r.randint(0, 1))]
         s.barriers = [r.randint(1, 3) for _ in range(r.randint(0, 1))]
         s.queues = [(r.randint(0, 2), r.randint(0, 2)) for _ in range(r.randint(0, 2))]
@@ -82,6 +86,8 @@ class Maker:
         return s
 
     def time(self, most=3.0):
+        if self.ties:
+            return self.r.randint(1, int(most)) / 2.0
         while True:
             t = self.r.randint(1, int(most * 1000)) / 1000.0 + self.r.randint(1, 999999) / 1e9
             if t not in self.used:
@@ -140,7 +146,8 @@ class Maker:
                   ("qjoin", 1)] if s.queues else []
         kinds += [("fset", 2), ("ffail", 1), ("fcancel", 1), ("fawait", 2),
                   ("fown", 2)] if s.futures else []
-        name = r.choices([x for x, _ in kinds], [w for _, w in kinds])[0]
+        hot = 4 if self.ties else 1
+        name = r.choices([x for x, _ in kinds], [w * hot if x in HOT else w for x, w in kinds])[0]
         return getattr(self, "make_" + name, self.make_plain)(name, at)
 
     def make_plain(self, name, _):
@@ -287,8 +294,9 @@ class Maker:
     make_fown = make_fawait
 
 
-def make(seed):
-    return Maker(seed).make()
+def make(seed, ties=False):
+    """With ties many things are due at the same moments: where the order is not compared."""
+    return Maker(seed, ties).make()
 
 
 def smaller(scenario):
