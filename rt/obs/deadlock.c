@@ -293,11 +293,14 @@ static enum rt_stuck judge(struct rt_runtime *rt, bool is_late)
         return RT_STUCK_NO;
     if (rt_load_sc(&rt->busy) > 0 || rt_load_sc(&holds) > 0)
         return RT_STUCK_ASK;
-    if (has_sources(rt))
+    if (has_sources(rt)) /* most of the time: saves the count */
         return RT_STUCK_NO;
+    /* Counted before all else is looked at: one that has ended by now may have woken somebody, who
+     * is seen then; and nobody is there to make new ones. */
+    bool          others = has_others(rt);
     enum rt_stuck found = RT_STUCK_NO;
-    if (collect(&s) && !rt_task_is_done(main)) {
-        found = has_others(rt) ? RT_STUCK_LATER : RT_STUCK_YES;
+    if (!has_sources(rt) && collect(&s) && !rt_task_is_done(main)) {
+        found = others ? RT_STUCK_LATER : RT_STUCK_YES;
         bool ends = found == RT_STUCK_YES;
         /* relaxed, both: read and written while worker 0 sleeps */
         if (ends || (is_late && !rt_load_relaxed(&rt->deadlock_told)))
