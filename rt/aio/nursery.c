@@ -83,16 +83,23 @@ static void ask_all(struct rt_tg *g)
     }
 }
 
-/* The children, then the parent if its body still runs: the wait in join needs no cancel to end. */
+/* The children, then the parent: its body is cancelled, its wait in join only woken, to look
+ * whether the children that have ended meanwhile were all. */
 static void ask_all_and_parent(struct rt_tg *g)
 {
+    struct rt_fifo out = { 0 };
     ask_all(g);
     rt_lock(&g->lock);
     g->has_asked = !g->is_joining;
     bool asks_parent = g->has_asked;
+    if (!asks_parent && g->name) {
+        (void)rt_name_claim(g->name, 0, &out);
+        g->name = 0;
+    }
     rt_unlock(&g->lock);
     if (asks_parent)
         (void)rt_cancel(g->parent);
+    rt_ready_batch(&out);
 }
 
 static void run_abort(struct rt_step *step)
