@@ -65,15 +65,13 @@ int rt_poll_served(struct rt_poller *p, struct rt_poller *by, struct rt_fifo *ou
     return n < 0 ? n : fire(by->events, n, out);
 }
 
-int rt_poll_guarding(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns,
-                     struct rt_fifo *out)
+void rt_poll_await(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns)
 {
     fds[0] = (struct pollfd){ .fd = p->epoll_fd, .events = POLLIN };
     if (rt_bell_down(&p->bell)) {
         SKUA_IGNORE(rt_sys_poll_many(fds, n + 1, timeout_ns)); /* an error looks like a wake */
         rt_bell_up(&p->bell);
     }
-    return rt_poll(p, 0, out);
 }
 
 void rt_poller_ring(struct rt_poller *p)

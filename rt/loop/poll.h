@@ -31,10 +31,9 @@ int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out);
 /* Any thread, in place of the owner whose thread is held: the same without waiting, with the events
  * of the loop `by` as the buffer. */
 int rt_poll_served(struct rt_poller *p, struct rt_poller *by, struct rt_fifo *out);
-/* The owner: like rt_poll, but wakes as well when one of n other loops has something to be polled.
- * Their epolls are in fds[1] .. fds[n]; fds[0] is for the own. */
-int rt_poll_guarding(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns,
-                     struct rt_fifo *out);
+/* The owner: waits until there is something to be polled here or in one of n other loops, and takes
+ * nothing. Their epolls are in fds[1] .. fds[n]; fds[0] is for the own. */
+void rt_poll_await(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t timeout_ns);
 
 /* Any thread: end a blocking poll. Costs a system call; who calls it decided by sched/idle.h. */
 void rt_poller_ring(struct rt_poller *p);

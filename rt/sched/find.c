@@ -169,6 +169,16 @@ static int64_t park_timeout(struct rt_worker *w)
     return rt_ns_until(next, rt_timers_read_clock(&w->timers));
 }
 
+/* What the worker got up for may be an event, which it would otherwise meet again and again as it
+ * is about to sleep. */
+static void wake_up_virtual(struct rt_worker *w, struct rt_fifo *batch)
+{
+    rt_virtual_rise(w);
+    SKUA_IGNORE(rt_poll(&w->poller, 0, batch)); /* an error looks like a wake */
+    if (rt_load_relaxed(&w->rt->rescue.held) > 0) /* relaxed: a hint */
+        rt_rescue_look(w);
+}
+
 static void park(struct rt_worker *w)
 {
     struct rt_fifo batch = { 0 };
@@ -180,17 +190,21 @@ static void park(struct rt_worker *w)
     w->searching = false;
     bool busy = own_mail(w) || rt_work_visible(w->rt, rt_pace_takes_one(w)) ||
                 rt_load_relaxed(&w->leave_asked);
-    bool awake = !busy && w->rt->time.is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
+    bool is_virtual = w->rt->time.is_virtual;
+    bool awake = !busy && is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
     if (!busy && !awake) {
         RT_STAT_INC(&w->parks);
-        rt_rescue_sleep(w, park_timeout(w), &batch);
+        if (RT_UNLIKELY(is_virtual))
+            rt_rescue_doze(w);
+        else
+            rt_rescue_sleep(w, park_timeout(w), &batch);
     }
-    if (awake) /* maybe for an event, which would be there again at the next look */
-        SKUA_IGNORE(rt_poll(&w->poller, 0, &batch));
-    else if (rt_idle_unpark(&w->rt->idle, w->index))
+    if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
         w->searching = rt_idle_search(&w->rt->idle);
+    if (RT_UNLIKELY(is_virtual))
+        wake_up_virtual(w, &batch);
     w->looked = w->tick;
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
     rt_pace_restart(w, w->timers.seen);

@@ -136,10 +136,28 @@ void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *ou
     unsigned n = list_held(w, r->fds + 1);
     /* not while it serves: then it has in its hands what others wait for */
     rt_watch_note_park(w->rt);
-    SKUA_IGNORE(rt_poll_guarding(&w->poller, r->fds, n, timeout_ns, out));
+    rt_poll_await(&w->poller, r->fds, n, timeout_ns);
     rt_watch_note_unpark(w->rt);
+    SKUA_IGNORE(rt_poll(&w->poller, 0, out)); /* an error looks like a wake */
     (void)rt_xchg_sc(&r->guard, 0); /* pairs: RESCUE -> wake_guard */
     (void)serve_all(w, out);
+}
+
+void rt_rescue_doze(struct rt_worker *w)
+{
+    struct rt_rescue *r = &w->rt->rescue;
+    uint32_t          nobody = 0;
+    struct pollfd     own;
+    bool guards = rt_load_sc(&r->held) > 0 && /* pairs: RESCUE <- rt_rescue_mark */
+                  rt_cas_sc(&r->guard, &nobody, w->index + 1); /* pairs: RESCUE -> wake_guard */
+    if (guards)
+        rt_rescue_unmark(w->rt, w->index);
+    unsigned n = guards ? list_held(w, r->fds + 1) : 0;
+    rt_watch_note_park(w->rt);
+    rt_poll_await(&w->poller, guards ? r->fds : &own, n, -1);
+    rt_watch_note_unpark(w->rt);
+    if (guards)
+        (void)rt_xchg_sc(&r->guard, 0); /* pairs: RESCUE -> wake_guard */
 }
 
 /* --- the watch --- */

@@ -63,6 +63,8 @@ bool rt_rescue_tick(struct rt_runtime *rt, const struct rt_roll_call *seen);
 void rt_rescue_look(struct rt_worker *w);
 /* In place of rt_poll when a worker sleeps while others are held. */
 void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *out);
+/* The same in virtual time, without taking anything: see sched/virtual.c. */
+void rt_rescue_doze(struct rt_worker *w);
 
 /* --- spares, sched/spare.c --- */
 

@@ -57,6 +57,7 @@ struct rt_runtime {
     RT_ATOMIC(uint32_t) phase;      /* enum rt_rt_phase */
     RT_ATOMIC(uint32_t) next_home;  /* round robin over workers */
     RT_ATOMIC(uint32_t) busy;       /* things that hold virtual time: pool jobs */
+    RT_ATOMIC(uint64_t) risings;    /* times that workers got up, in virtual time */
     RT_ATOMIC(uint64_t) changes;    /* tasks that ended or were spawned during shutdown */
     RT_ATOMIC(uint32_t) wakers; /* threads of others that are about to ring one of its workers */
     RT_ATOMIC(uint64_t) foreign_spawned, foreign_finished; /* tasks counted by plain threads */

@@ -5,6 +5,12 @@
  * empty, no job of a thread pool runs, and no epoll has an event. The last worker to announce
  * itself sees that (the announcements are one sequentially consistent order), jumps to the earliest
  * deadline, and wakes whose timers are due.
+ *
+ * Looking at all that takes a while, and a worker may get up meanwhile, on its own, for an event
+ * that came before. So nothing is taken while asleep: a worker takes its announcement back, counts
+ * in `risings`, and takes the event only then. Who decides reads the count before it looks at the
+ * announcements, and again in the end: if it is the same, nobody had taken anything by then; if it
+ * is not, another one will announce itself last.
  */
 #include "sched/virtual.h"
 
@@ -49,6 +55,7 @@ static uint64_t earliest(struct rt_runtime *rt)
 /* With the lock held, so that two sleepers that both were last do not both decide. */
 static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
 {
+    uint64_t risings = rt_load_sc(&rt->risings); /* pairs: VIRTUAL <- rt_virtual_rise */
     if (!all_parked(rt) || rt_load_sc(&rt->busy) > 0 || rt_inject_length(&rt->inject) > 0)
         return RT_VIRTUAL_SLEEP;
     bool     pending = false;
@@ -61,7 +68,8 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
     if (rt_poller_has_events(&w->poller))
         return RT_VIRTUAL_GO;
     uint64_t next = earliest(rt);
-    if (next == RT_NEVER)
+    /* pairs: VIRTUAL <- rt_virtual_rise */
+    if (next == RT_NEVER || rt_load_sc(&rt->risings) != risings)
         return RT_VIRTUAL_SLEEP;
     if (next > rt_time_now(&rt->time))
         rt_time_move(&rt->time, next);
@@ -74,6 +82,11 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
             rt_ring(rt->workers[index]);
     }
     return rt_timers_next(&w->timers) <= next ? RT_VIRTUAL_GO : RT_VIRTUAL_SLEEP;
+}
+
+void rt_virtual_rise(struct rt_worker *w)
+{
+    (void)rt_add_sc(&w->rt->risings, 1); /* pairs: VIRTUAL -> decide */
 }
 
 enum rt_virtual rt_virtual_idle(struct rt_worker *w)

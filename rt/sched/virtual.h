@@ -14,5 +14,8 @@ enum rt_virtual {
 
 /* Called by a worker that has announced its sleep and found nothing to do. */
 enum rt_virtual rt_virtual_idle(struct rt_worker *w);
+/* A worker that had announced its sleep is up, and has said so; before it takes anything in
+ * hand. */
+void rt_virtual_rise(struct rt_worker *w);
 
 #endif
