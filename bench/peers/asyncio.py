@@ -152,6 +152,51 @@ async def to_thread_busy(seconds):
     clock.show("to_thread_busy", sum(counts))
 
 
+async def answer(there, back):
+    ball = True
+    while ball:
+        ball = await there.get()
+        await back.put(ball)
+
+
+async def queue(seconds):
+    there, back = asyncio.Queue(1), asyncio.Queue(1)
+    other = asyncio.create_task(answer(there, back))
+    clock, trips, ball = Clock(), 0, True
+    while ball:
+        ball = trips % 100 != 0 or clock.since() < seconds
+        await there.put(ball)
+        await back.get()
+        trips += 1
+    await other
+    clock.show("queue", trips)
+
+
+async def want(lock, until):
+    taken = 0
+    while taken % 100 != 0 or time.monotonic() < until:
+        async with lock:
+            taken += 1
+            await asyncio.sleep(0)
+    return taken
+
+
+async def lock_(seconds):
+    lock, clock = asyncio.Lock(), Clock()
+    counts = await asyncio.gather(*(want(lock, clock.wall + seconds) for _ in range(8)))
+    clock.show("lock", sum(counts))
+
+
+async def lock_alone(seconds):
+    lock, clock, ops = asyncio.Lock(), Clock(), 0
+    while clock.since() < seconds:
+        for _ in range(100):
+            await lock.acquire()
+            lock.release()
+        ops += 100
+    clock.show("lock_alone", ops)
+
+
 class Echo(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
@@ -186,7 +231,8 @@ async def streams(_seconds):
 
 ROWS = {"spawn_await": spawn_await, "yield": yield_, "wake": wake, "sleep_100k": sleep_100k,
         "later_100k": later_100k, "timer_churn": timer_churn, "to_thread": to_thread,
-        "to_thread_busy": to_thread_busy, "echo": echo, "streams": streams}
+        "to_thread_busy": to_thread_busy, "echo": echo, "streams": streams, "queue": queue,
+        "lock": lock_, "lock_alone": lock_alone}
 
 
 def main(argv):

@@ -260,13 +260,15 @@ static void test_without_a_handler_it_is_as_ever(void **state)
 
 /* ---- debug mode's own ---- */
 
+static skua_task *kept; /* beyond the run */
+
 static void *debug_main(void *arg)
 {
     T_EXPECT_INT(skua_set_exception_handler(tell, "h"), 0);
-    skua_task *t = skua_spawn(rests, NULL, .name = "swallows");
+    kept = skua_spawn(rests, NULL, .name = "swallows");
     T_EXPECT_INT(skua_yield(), 0);
-    T_EXPECT(skua_cancel(t, NULL));
-    T_EXPECT_INT(skua_await(t, NULL), 0);
+    T_EXPECT(skua_cancel(kept, NULL));
+    T_EXPECT_INT(skua_await(kept, NULL), 0);
     return arg;
 }
 
@@ -275,6 +277,7 @@ static void test_what_debug_mode_reports_goes_to_the_handler_too(void **state)
     /* Goal: swallowed cancels and handles never released. */
     (void)state;
     t_run(debug_main, NULL, .debug = true);
+    skua_release(kept);
     t_check_log("h:swallowed swallows h:unreleased swallows");
 }
 

@@ -38,7 +38,7 @@ BANNED = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
 ATOMIC = re.compile(r"\bmemory_order_\w+|\batomic_\w+\s*\(|\b__(?:atomic|sync)_\w+\s*\(")
 DEBT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 PLACES = re.compile(r"(?<![\w.~$}>])/(?:home|Users|wor[k]|root)/[\w.]")
-PAIRS = re.compile(r"pairs:\s*(\w+)\s*(->|<-)")
+PAIRS = re.compile(r"pairs:\s*([\w-]*\w)\s*(->|<-)")
 SNIPPET = re.compile(r"^<!-- file: (\S+) -->\s*\n```(?:c|cmake|sh)\n(.*?)^```", re.M | re.S)
 # The rules of asyncio: each has a test that carries its number, or a row that says why there is
 # none in C.

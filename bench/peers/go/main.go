@@ -194,6 +194,48 @@ func queueCross(seconds float64, workers int) int {
 	return 0
 }
 
+// queueFree hands a value to and fro over two channels with room for one.
+func queueFree(seconds float64, _ int) int {
+	there, back := make(chan bool, 1), make(chan bool, 1)
+	go func() {
+		for ball := true; ball; {
+			ball = <-there
+			back <- ball
+		}
+	}()
+	c, trips := begin(), 0
+	for ball := true; ball; trips++ {
+		ball = trips%100 != 0 || c.since() < seconds
+		there <- ball
+		<-back
+	}
+	c.show("queue_free", float64(trips))
+	return 0
+}
+
+// lockFree lets eight goroutines want one lock, whose holder lets the others come.
+func lockFree(seconds float64, _ int) int {
+	var lock sync.Mutex
+	var wg sync.WaitGroup
+	taken := 0
+	c := begin()
+	for k := 0; k < 8; k++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for turn := 1; turn%100 != 0 || c.since() < seconds; turn++ {
+				lock.Lock()
+				taken++
+				runtime.Gosched()
+				lock.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	c.show("lock_free", float64(taken))
+	return 0
+}
+
 func branch(first, size int64, up chan int64) {
 	if size == 1 {
 		up <- first
@@ -323,7 +365,7 @@ var rows = []struct {
 }{
 	{"fib_tasks", fibTasks}, {"spawn_await", spawnAwait}, {"spawn_many", spawnMany},
 	{"yield_free", yieldFree}, {"wake", wake}, {"queue_cross", queueCross}, {"skynet", skynet},
-	{"timer_churn", timerChurn}, {"echo", echo},
+	{"timer_churn", timerChurn}, {"echo", echo}, {"queue_free", queueFree}, {"lock_free", lockFree},
 	{"sleep_100k", func(float64, int) int { return crowd("sleep_100k", 100000, 2) }},
 	{"sleep_1m", func(float64, int) int { return crowd("sleep_1m", 1000000, 4) }},
 	{"later_100k", func(float64, int) int { return later("later_100k", 100000, 2) }},
