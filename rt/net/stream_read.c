@@ -261,9 +261,9 @@ ssize_t skua_stream_read_all(skua_stream *s, void *buf, size_t n, double timeout
 /* Where the separator begins, from *at on; -1: nowhere yet, and *at is where to look next. */
 static ssize_t find(const struct skua_stream *s, const void *separator, size_t n, size_t *at)
 {
-    const char *from = s->buf + s->begin;
     if (buffered(s) < n)
         return -1;
+    const char *from = s->buf + s->begin;
     const char *found = memmem(from + *at, buffered(s) - *at, separator, n);
     if (!found)
         *at = buffered(s) + 1 - n;
