@@ -23,6 +23,7 @@ struct parent {
     struct stress_run *run;
     uint64_t seed;
     unsigned number;
+    bool is_pinned;
 };
 
 /* Who waits for a child that is killed. */
@@ -109,13 +110,14 @@ static void killed(struct parent *me, struct stress_rng *rng)
     skua_task *t[WAITERS];
     skua_process *p;
     int signo = stress_below(rng, 2) ? SIGKILL : SIGTERM;
+    bool at_home = me->is_pinned && stress_below(rng, 2);
     if (start(me, "exec sleep 1000", SKUA_DEVNULL, 0, &p) < 0)
         return;
     for (int i = 0; i < WAITERS; i++) {
         double timeout = stress_below(rng, 3) ? INFINITY : 1e-6 * stress_below(rng, 3000);
         waiter[i] = (struct waiter){me, p, timeout, signo};
-        t[i] = stress_below(rng, 2) ? skua_go(wait_for_it, &waiter[i])
-                                    : skua_spawn(wait_for_it, &waiter[i]);
+        t[i] = !at_home && stress_below(rng, 2) ? skua_go(wait_for_it, &waiter[i])
+                                                : skua_spawn(wait_for_it, &waiter[i]);
         if (stress_task(me->run, t[i]) == NULL)
             abort();
     }
@@ -126,8 +128,9 @@ static void killed(struct parent *me, struct stress_rng *rng)
     STRESS_CHECK(me->run, r == 0, "a signal gave %d", r);
     if (stress_below(rng, 2))
         check_wait(me, p, -signo);
-    bool early = stress_below(rng, 2);
-    if (early) /* under those who wait */
+    /* Under those who wait: all have begun by now where they are tasks of the same group. */
+    bool early = at_home && stress_below(rng, 2);
+    if (early)
         skua_process_release(p);
     for (int i = 0; i < WAITERS; i++)
         SKUA_IGNORE(skua_join(t[i], NULL)); /* it may have been cancelled */
@@ -248,8 +251,8 @@ static void children_round(struct stress_run *run, uint64_t seed)
     if (run->fd_base == 0)
         run->fd_base = count_fds();
     for (unsigned i = 0; i < PARENTS; i++) {
-        parent[i] = (struct parent){run, seed, i + 2};
         int at = (int)stress_below(&rng, (unsigned)run->group_count + 1);
+        parent[i] = (struct parent){run, seed, i + 2, at < run->group_count};
         t[i] = at < run->group_count ? skua_spawn(parent_main, &parent[i], .group = run->group[at])
                                      : skua_go(parent_main, &parent[i]);
         if (stress_task(run, t[i]) == NULL)
