@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -29,14 +30,23 @@ static void *waits_for(void *place)
 
 /* ---- deadlocks ---- */
 
-static skua_task *left, *right;
+static _Atomic(skua_task *) left, right;
+
+/* A free task may begin before there is anything to wait for. */
+static void *waits_for_the_other(void *place)
+{
+    skua_task *other;
+    while (!(other = atomic_load((_Atomic(skua_task *) *)place)))
+        SKUA_IGNORE(skua_yield());
+    return waits_for(&other);
+}
 
 static void *ring_main(void *free)
 {
-    left = free ? skua_go(waits_for, &right, .name = "left")
-                : skua_spawn(waits_for, &right, .name = "left");
-    right = free ? skua_go(waits_for, &left, .name = "right")
-                 : skua_spawn(waits_for, &left, .name = "right");
+    atomic_store(&left, free ? skua_go(waits_for_the_other, &right, .name = "left")
+                             : skua_spawn(waits_for_the_other, &right, .name = "left"));
+    atomic_store(&right, free ? skua_go(waits_for_the_other, &left, .name = "right")
+                              : skua_spawn(waits_for_the_other, &left, .name = "right"));
     skua_task *both[] = { left, right };
     int r = skua_gather(both, 2, NULL, SKUA_RELEASE);
     T_EXPECT_INT(r, -ECANCELED); /* the end of run */

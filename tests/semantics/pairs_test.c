@@ -216,7 +216,8 @@ static void judge(const struct combo *c, struct scene *s)
     int felt = (r == -ECANCELED) + (s->r_after == -ECANCELED) + skua_cancelled(s->task[WAITER]);
     enum place from = c->event[0] == CANCEL ? c->place[0] : c->place[1];
     /* A timeout that meets a request which has just been counted takes it for the reason. */
-    bool may_meet = has(c, TIMEOUT) && from != OWN && t_workers() > 1;
+    bool is_apart = from != OWN || c->home == HOME_NONE;
+    bool may_meet = has(c, TIMEOUT) && is_apart && t_workers() > 1;
     T_EXPECT(felt <= s->cancels + may_meet + (has(c, CLOSE) && closed == -ECANCELED));
     /* A request from elsewhere, or passed on elsewhere, may meet a task that ends just then. */
     bool here = c->place[0] == OWN && c->place[1] == OWN && c->home != HOME_NONE;

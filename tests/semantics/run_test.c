@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* run: rules 1 to 5 of asyncio. */
 #include "../support/process.h"
+#include "../support/scale.h"
 #include "../support/t.h"
 
 #include <stdatomic.h>
@@ -181,7 +182,8 @@ static void test_rule_3_run_closes_what_it_opened(void **state)
     for (int i = 0; i < 5; i++)
         t_run(use_a_thread, NULL);
     assert_int_equal(t_fds(), fds);
-    assert_int_equal(t_threads(), threads);
+    if (!T_EMULATED) /* a thread that has been joined is there a little longer */
+        assert_int_equal(t_threads(), threads);
     assert_null(skua_loop_current());
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams as asyncio's chapter promises them, through the public headers alone. */
+#include "../support/scale.h"
 #include "../support/t.h"
 
 #include <arpa/inet.h>
@@ -168,7 +169,7 @@ static void test_reader_and_writer_are_different_tasks(void **state)
 
 /* --- conservation under cancels and timeouts --- */
 
-enum { NUMBERS = 20000 };
+enum { NUMBERS = T_EMULATED ? 20000 / 20 : 20000 };
 
 static void *count_up(void *arg)
 {
