@@ -83,12 +83,12 @@ static inline int64_t rt_deque_count(struct rt_deque *d)
     return rt_load_relaxed(&d->bottom) - rt_load_relaxed(&d->top); /* relaxed: own write; a hint */
 }
 
-/* Owner: what may be the entry `ahead` after the oldest, to be fetched into the cache; anything
- * where there is none. */
-static inline uintptr_t rt_deque_peek(struct rt_deque *d, int64_t ahead)
+/* Owner: what may be the oldest entry, to be fetched into the cache; anything where there is
+ * none. */
+static inline uintptr_t rt_deque_peek(struct rt_deque *d)
 {
-    int64_t t = rt_load_relaxed(&d->top) + ahead; /* relaxed, both: a hint */
-    return rt_load_relaxed(&d->slot[t & (RT_DEQUE_CAP - 1)]);
+    /* relaxed, both: a hint */
+    return rt_load_relaxed(&d->slot[rt_load_relaxed(&d->top) & (RT_DEQUE_CAP - 1)]);
 }
 
 /* Owner: the newest entry without taking it; 0 = none. Only a hint, a thief may be at it. */

@@ -38,7 +38,7 @@ static struct skua_task *pick_deque(struct rt_worker *w)
     do
         x = rt_deque_oldest(&w->deque);
     while (!x && rt_deque_size(&w->deque) > 0);
-    rt_slab_prefetch((void *)rt_deque_peek(&w->deque, 1));
+    rt_slab_prefetch((void *)rt_deque_peek(&w->deque));
     return (struct skua_task *)x;
 }
 
