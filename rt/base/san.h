@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -71,16 +70,6 @@ void __tsan_release(void *addr);
 #define RT_TSAN_ACQUIRE(obj) ((void)(obj))
 #define RT_TSAN_RELEASE(obj) ((void)(obj))
 #endif
-
-/* A signal that comes outside a call that TSan knows is put off to the next such call of the same
- * fiber, which may never be. So one is made before each switch. */
-static inline void rt_san_let_signals_in(void)
-{
-#if RT_TSAN
-    static size_t (*volatile const known)(const char *, size_t) = strnlen;
-    (void)known("", 1);
-#endif
-}
 
 /* What is kept per stack; embed it under #if RT_SANITIZED or always (it is empty when off). */
 struct rt_san_fiber {

@@ -326,12 +326,32 @@ static void cut_name(char ret_name[16], const char *name)
     ret_name[n] = '\0';
 }
 
+RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
+{
+#if RT_TSAN
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&set, faults[i]);
+    (void)poll(NULL, 0, 0); /* the first call that blocks makes room for signals and loses one then */
+    (void)pthread_sigmask(avoid ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL); /* no error can be */
+#else
+    (void)avoid;
+#endif
+}
+
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name)
 {
     int rc = -rt_sys_fault(RT_SYS_THREAD_CREATE);
     int before = errno;
-    if (rc == 0)
+    if (rc == 0) {
+        sigset_t mask;
+        (void)pthread_sigmask(SIG_BLOCK, NULL, &mask); /* no error can be, here and below */
+        rt_sys_signals_avoid(true);
         rc = pthread_create(&ret->id, NULL, fn, arg);
+        (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    }
     errno = before; /* as above */
     if (rc != 0)
         return -rc;
@@ -359,20 +379,6 @@ int rt_sys_thread_name(const char *name)
     char cut[16];
     cut_name(cut, name);
     return -pthread_setname_np(pthread_self(), cut);
-}
-
-RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
-{
-#if RT_TSAN
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-    sigset_t set;
-    sigfillset(&set);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&set, faults[i]);
-    (void)pthread_sigmask(avoid ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL); /* no error can be */
-#else
-    (void)avoid;
-#endif
 }
 
 void rt_sys_signal_allow(int sig)

@@ -163,7 +163,8 @@ struct rt_thread {
     pthread_t id;
 };
 
-/* name may be NULL and is cut to 15 characters; the thread inherits the caller's signal mask. */
+/* name may be NULL and is cut to 15 characters. The thread inherits the caller's signal mask; under
+ * ThreadSanitizer it avoids signals until it says otherwise. */
 int rt_sys_thread_create(struct rt_thread *ret, void *(*fn)(void *), void *arg, const char *name);
 int rt_sys_thread_join(struct rt_thread thread);
 void rt_sys_thread_detach(struct rt_thread thread);
@@ -171,8 +172,8 @@ int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
 int rt_sys_getpid(void);
 /* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment
- * and forgets it when the fiber is left for long: threads that switch stacks take none then,
- * others do. */
+ * and forgets it when the fiber is left for long, and forgets those that come before the first call
+ * that blocks: threads that switch stacks take none then, and others none before they are up. */
 void rt_sys_signals_avoid(bool avoid);
 void rt_sys_signal_allow(int sig); /* the calling thread takes it, whatever mask it inherited */
 /* The stack that the calling thread was born with. 0 or -errno. */

@@ -212,6 +212,7 @@ static void *watch_main(void *arg)
     uint64_t           roll_at = 0;
     struct quiet       quiet = { 0 };
     bool               asked = false;
+    rt_sys_signals_avoid(false); /* somebody has to take them */
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
         if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)
             doze(watch, &quiet);

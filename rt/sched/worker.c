@@ -9,7 +9,6 @@
 
 #include "base/check.h"
 #include "base/lock.h"
-#include "base/san.h"
 #include "base/spin.h"
 #include "fiber/switch.h"
 #include "sched/cancel.h"
@@ -65,7 +64,6 @@ static void switch_to(struct rt_worker *w, struct rt_stack *to)
 {
     struct rt_stack *from = w->stack;
     w->stack = to;
-    rt_san_let_signals_in();
     rt_stack_switch(from, to);
     settle(rt_self());
 }
