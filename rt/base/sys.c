@@ -334,7 +334,7 @@ RT_NOINLINE void rt_sys_signals_avoid(bool avoid)
     sigfillset(&set);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&set, faults[i]);
-    (void)poll(NULL, 0, 0); /* the first call that blocks makes room for signals and loses one then */
+    (void)poll(NULL, 0, 0); /* the first call that blocks makes room for signals, and loses one */
     (void)pthread_sigmask(avoid ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL); /* no error can be */
 #else
     (void)avoid;
