@@ -19,7 +19,7 @@
 #include "sched/queues.h"
 #include "sched/wait.h"
 
-enum { PIECE = 65536, PIPES = 3 };
+enum { PIECE = 65536, PIPES = 3, ROUNDS_WITHOUT_TIME = 256 };
 
 struct talk {
     struct skua_process *p;
@@ -28,6 +28,7 @@ struct talk {
     size_t limit;
     double timeout;
     uint64_t deadline;
+    unsigned rounds; /* without time */
     struct pipe {
         struct rt_io io;
         bool is_open;
@@ -62,10 +63,10 @@ static int open_pipe(struct talk *t, int i)
     int r = i == 0 ? 0 : rt_blob_reserve(&t->p->got[i], RT_BLOB_FIRST);
     if (r < 0)
         return r;
-    r = rt_io_begin(&pipe->io, end.fd, HUGE_VAL);
+    r = rt_io_begin(&pipe->io, end.fd, t->timeout);
     if (r < 0)
         return r == -EBADF ? 0 : r;
-    pipe->io.waited = true; /* the budget is spent here, a round at a time */
+    pipe->io.waited = true; /* turns are given here, a round at a time */
     pipe->is_open = pipe->io.generation == end.generation;
     if (!pipe->is_open)
         SKUA_IGNORE(rt_io_end(&pipe->io, 0));
@@ -221,6 +222,18 @@ static bool is_any_open(const struct talk *t)
     return t->pipe[0].is_open || t->pipe[1].is_open || t->pipe[2].is_open;
 }
 
+/* Between two rounds. A child that never pauses keeps neither a cancel nor the end of the time from
+ * being heard; without any time it gets as many rounds as empty its pipes. */
+static int take_turn(struct talk *t)
+{
+    int r = rt_wait_turn(rt_self());
+    if (r < 0 || !is_any_open(t))
+        return r;
+    bool late = t->timeout > 0 ? rt_timers_read_clock(&rt_self()->timers) >= t->deadline
+                               : ++t->rounds >= ROUNDS_WITHOUT_TIME;
+    return late ? -ETIMEDOUT : 0;
+}
+
 static int talk(struct talk *t)
 {
     int r = 0;
@@ -232,8 +245,9 @@ static int talk(struct talk *t)
             r = wait_any(t);
         } else if (r > 0) {
             pause_all(t);
-            rt_spend_budget(rt_self(), true);
-            r = resume_all(t);
+            r = take_turn(t);
+            int resumed = resume_all(t);
+            r = r < 0 ? r : resumed;
         }
     }
     leave_pipes(t);

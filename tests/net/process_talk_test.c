@@ -78,6 +78,31 @@ static void test_process_communicate_cut_off_loses_nothing(void **state)
     run_clean(again_main);
 }
 
+/* What a call found drained may have been filled since: one that may not wait looks again. */
+static void *polled_main(void *arg)
+{
+    struct skua_process_output out = { 0 };
+    skua_process *p;
+    T_EXPECT_INT(skua_process_shell("sleep 0.05; echo late; exit 4", &p, .stdout = SKUA_PIPE), 0);
+    double begin = t_wall();
+    int r;
+    do {
+        r = skua_process_communicate(p, NULL, 0, &out, 0);
+        SKUA_IGNORE(skua_sleep(0.001));
+    } while (r == -ETIMEDOUT && t_wall() - begin < SOON);
+    T_EXPECT_INT(r, 0);
+    T_EXPECT_STR(out.out ? out.out : "", "late\n");
+    T_EXPECT_INT(out.returncode, 4);
+    skua_free(out.out);
+    skua_process_release(p);
+    return arg;
+}
+
+static void test_process_communicate_without_time_looks_again(void **state)
+{
+    run_clean(polled_main);
+}
+
 static void *closed_main(void *arg)
 {
     skua_process *p;
@@ -148,6 +173,44 @@ static void test_process_communicate_can_be_cancelled(void **state)
     run_clean(talk_cancel_main);
 }
 
+/* --- a child that never pauses --- */
+
+enum { FLOOD = 2000000 };
+
+/* One byte at a time, so that its pipe is never empty. */
+static void flood(bool is_free)
+{
+    struct talk_call c = { .r = 1 };
+    T_EXPECT_INT(skua_process_shell("yes | head -c 2000000; exec sleep 100", &c.p,
+                                    .stdout = SKUA_PIPE), 0);
+    rt_fault_transfer_cap(1);
+    T_EXPECT_INT(skua_process_communicate(c.p, NULL, 0, NULL, 0.02), -ETIMEDOUT);
+    T_EXPECT(c.p->got[1].n < FLOOD);
+    T_EXPECT_INT(skua_process_communicate(c.p, NULL, 0, NULL, 0), -ETIMEDOUT);
+    T_EXPECT(c.p->got[1].n < FLOOD);
+    skua_task *t = is_free ? skua_go(talk_call, &c) : skua_spawn(talk_call, &c);
+    let_others_wait();
+    (void)skua_cancel(t, NULL);
+    T_EXPECT_INT(skua_join(t, NULL), 0);
+    T_EXPECT_INT(c.r, -ECANCELED);
+    T_EXPECT(c.p->got[1].n < FLOOD);
+    rt_fault_transfer_cap(0);
+    T_EXPECT_INT(skua_process_kill(c.p), 0);
+    skua_process_release(c.p);
+}
+
+static void *flood_main(void *arg)
+{
+    flood(false);
+    flood(true);
+    return arg;
+}
+
+static void test_process_communicate_hears_time_and_cancel_through_a_flood(void **state)
+{
+    run_clean(flood_main);
+}
+
 /* --- in a process of its own --- */
 
 static void *broken_pipe_main(void *arg)
@@ -184,8 +247,10 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_process_communicates),
     T_TEST(test_process_megabytes_both_ways_at_once),
     T_TEST(test_process_communicate_cut_off_loses_nothing),
+    T_TEST(test_process_communicate_without_time_looks_again),
     T_TEST(test_process_an_end_its_user_closed_is_left_alone),
     T_TEST(test_process_communicate_can_be_cancelled),
+    T_TEST(test_process_communicate_hears_time_and_cancel_through_a_flood),
     T_TEST(test_process_broken_pipe_kills_nobody),
 };
 
