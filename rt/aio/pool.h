@@ -69,6 +69,11 @@ struct rt_job *rt_job_new(struct rt_runtime *rt, skua_fn fn, void *arg, struct s
 /* Any thread. Drops a reference. */
 void rt_job_release(struct rt_job *job);
 
+/* In a task: queues it and waits for it (job_wait.c). 0: it has its result. -ECANCELED, -ETIMEDOUT,
+ * -ENOMEM, or why it was not queued: then it never starts or, if it runs, was asked to stop. Unless
+ * the caller `may_leave`, because the function uses nothing of his, it does not run any more. */
+RT_MUST_USE int rt_job_run(struct rt_worker *w, struct rt_job *job, uint64_t deadline,
+                           bool may_leave);
 /* Queues it. 0, -ESHUTDOWN, or -errno when there is no thread and none can be made. */
 RT_MUST_USE int rt_job_submit(struct rt_job *job);
 /* Takes it out of the queue if it is there: then it never starts, and the answer is QUEUED. */

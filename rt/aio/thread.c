@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* floor 7: aio. Calling what blocks: to_thread, spawn_thread, tokens.
  *
- * A call that has started cannot be stopped. Whether its caller may leave it is a question of
- * memory: the function may write through its argument into the caller's frame. So a cancelled
- * to_thread waits for the function, unless the argument was copied or the caller said `.abandon`.
- * A handle of spawn_thread ends at once, as the future of asyncio's run_in_executor does.
+ * A cancelled to_thread waits for the function (job_wait.c), unless the argument was copied or the
+ * caller said `.abandon`. A handle of spawn_thread ends at once, as the future of asyncio's
+ * run_in_executor does.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -13,10 +12,8 @@
 
 #include "aio/pool.h"
 #include "base/mem.h"
-#include "sched/cancel.h"
 #include "sched/finish.h"
 #include "sched/spawn.h"
-#include "sched/wait.h"
 
 static const struct skua_thread_opts no_opts = { .size = sizeof no_opts };
 
@@ -73,57 +70,6 @@ static int refuse(const struct skua_thread_opts *opts, int err)
 
 /* --- to_thread --- */
 
-/* The caller was cancelled and its frame is in use: waits on, whatever comes. */
-static void wait_out(struct rt_job *job)
-{
-    for (;;) {
-        struct rt_worker *w = rt_self();
-        uint64_t          name;
-        bool              late;
-        int               r = rt_wait_begin_passing(w, &name);
-        if (r == -ECANCELED) {
-            (void)rt_ww_drop_cancel(&w->cur->wait); /* one more request for what is under way */
-            continue;
-        }
-        if (r < 0) { /* no stack for the worker to go on with: it waits here */
-            rt_job_block(job);
-            return;
-        }
-        if (!rt_job_set_name(job, name)) {
-            SKUA_IGNORE(rt_wait_abandon(name));
-            return;
-        }
-        SKUA_IGNORE(rt_wait_park_passing(&late));
-    }
-}
-
-static int cancelled(struct rt_job *job, bool may_leave)
-{
-    if (rt_job_withdraw(job) == RT_JOB_RUNNING) {
-        rt_job_ask(job);
-        if (!may_leave)
-            wait_out(job);
-    }
-    return -ECANCELED;
-}
-
-/* Submits the job and waits for it. 0: it has its result. */
-static int run_job(struct rt_worker *w, struct rt_job *job, bool may_leave)
-{
-    uint64_t name;
-    int      r = rt_wait_begin(w, &name);
-    if (r < 0)
-        return r;
-    job->item.name = name; /* nobody else knows of it yet */
-    r = rt_job_submit(job);
-    if (r < 0) {
-        int other = rt_wait_abandon(name);
-        return other < 0 ? other : r;
-    }
-    r = rt_wait_park();
-    return r < 0 ? cancelled(job, may_leave) : 0;
-}
-
 static int outcome(struct rt_job *job, void **ret_result)
 {
     int err = skua_failed(job->result);
@@ -150,7 +96,7 @@ int skua_to_thread_with(skua_fn fn, void *arg, void **ret_result,
     int kept = *skua_errno_location(); /* making the pool and its threads asks the system a lot */
     job = rt_job_new(w->rt, fn, arg, w->cur, opts, &r);
     if (job) {
-        r = run_job(w, job, opts->copy || opts->abandon);
+        r = rt_job_run(w, job, RT_NEVER, opts->copy || opts->abandon);
         if (r == 0)
             r = outcome(job, ret_result);
         rt_job_release(job);

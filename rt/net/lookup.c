@@ -18,33 +18,6 @@
 
 /* --- asking a thread --- */
 
-/* Waits for the job, which is not submitted yet. 0: it has its result. Otherwise it never starts,
- * or runs on alone. */
-static int wait_for_job(struct rt_worker *w, struct rt_job *job, uint64_t deadline)
-{
-    uint64_t name;
-    int r = rt_wait_begin(w, &name);
-    if (r < 0)
-        return r;
-    job->item.name = name; /* nobody else knows of it yet */
-    r = rt_job_submit(job);
-    if (r < 0) {
-        int other = rt_wait_abandon(name);
-        return other < 0 ? other : r;
-    }
-    r = rt_wait_timer(w, deadline);
-    if (r < 0) {
-        (void)rt_job_withdraw(job);
-        int other = rt_wait_abandon(name);
-        return other < 0 ? other : r;
-    }
-    r = rt_wait_park();
-    rt_wait_timer_end(r);
-    if (r != 0)
-        (void)rt_job_withdraw(job);
-    return r > 0 ? -r : r;
-}
-
 /* Calls fn on the lane with a copy of the question, for a block of memory that becomes the
  * caller's. */
 static int ask(skua_fn fn, void *question, size_t size, uint64_t deadline, void **ret_answer)
@@ -58,7 +31,7 @@ static int ask(skua_fn fn, void *question, size_t size, uint64_t deadline, void 
     struct rt_job *job = rt_job_new(w->rt, fn, question, w->cur, &opts, &r);
     if (job) {
         job->drop = rt_free;
-        r = wait_for_job(w, job, deadline);
+        r = rt_job_run(w, job, deadline, true);
         if (r == 0)
             r = skua_failed(job->result);
         if (r == 0) {
