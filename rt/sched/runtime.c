@@ -471,8 +471,8 @@ void rt_runtime_free(struct rt_runtime *rt)
     rt_report_end(rt);
     while (rt_load_acquire(&rt->wakers) > 0) /* pairs: WAKERS <- rt_post_pinned */
         SKUA_IGNORE(rt_sys_sched_yield());
-    rt_watch_stop(rt);
     rt_signals_end(rt);
+    rt_watch_stop(rt);
     if (rt->debug && rt_report_leftovers)
         rt_report_leftovers(rt);
     abandon_open(rt);

@@ -18,6 +18,7 @@ struct seat {
     RT_ATOMIC(uint64_t) wanted;
     RT_ATOMIC(uint64_t) came;
     RT_ATOMIC(int)      event_fd; /* 0: empty seat (the number 0 is never an eventfd of ours) */
+    RT_ATOMIC(uint32_t) ringers;  /* handlers, on any thread, that may be about to ring it */
     struct rt_runtime  *rt;       /* under lock */
     struct rt_signal_sub *subs;   /* under lock */
     uint64_t            pending;  /* came, and no wait was there; under lock */
@@ -29,17 +30,25 @@ static struct rt_lock   lock = RT_LOCK_INIT(RT_RANK_GROUP);
 static struct sigaction before[RT_SIGNALS + 1]; /* under lock */
 static unsigned         users[RT_SIGNALS + 1];  /* under lock */
 
+/* The descriptor is closed when the runtime has ended, and not before those who may have its number
+ * have left. */
+static void ring(struct seat *s, uint64_t bit)
+{
+    (void)rt_add_sc(&s->ringers, 1);      /* pairs: SIGNAL -> rt_signals_end */
+    int fd = rt_load_sc(&s->event_fd); /* pairs: SIGNAL <- take_seat, rt_signals_end */
+    if (fd != 0) {
+        (void)rt_or_sc(&s->came, bit);
+        SKUA_IGNORE(rt_sys_eventfd_ring(fd));
+    }
+    (void)rt_sub_sc(&s->ringers, 1); /* pairs: SIGNAL -> rt_signals_end */
+}
+
 static void on_signal(int signo)
 {
     uint64_t bit = (uint64_t)1 << (signo - 1);
-    for (unsigned i = 0; i < SEATS; i++) {
-        int fd = rt_load_acquire(&seats[i].event_fd); /* pairs: SIGNAL <- take_seat */
-        /* relaxed: set before the handler is */
-        if (fd == 0 || !(rt_load_relaxed(&seats[i].wanted) & bit))
-            continue;
-        (void)rt_or_sc(&seats[i].came, bit);
-        SKUA_IGNORE(rt_sys_eventfd_ring(fd));
-    }
+    for (unsigned i = 0; i < SEATS; i++)
+        if (rt_load_relaxed(&seats[i].wanted) & bit) /* relaxed: set before the handler is */
+            ring(&seats[i], bit);
 }
 
 static struct seat *seat_of(struct rt_runtime *rt)
@@ -60,9 +69,9 @@ static struct seat *take_seat(struct rt_runtime *rt)
         return NULL;
     s->rt = rt;
     s->pending = s->remembered = 0;
-    rt_store_relaxed(&s->came, 0); /* relaxed: nobody looks before event_fd is set */
+    rt_store_relaxed(&s->came, 0); /* relaxed, both: nobody looks before event_fd is set */
     rt_store_relaxed(&s->wanted, 0);
-    rt_store_release(&s->event_fd, rt->watch.event_fd); /* pairs: SIGNAL -> on_signal */
+    rt_store_release(&s->event_fd, rt->watch.event_fd); /* pairs: SIGNAL -> ring */
     return s;
 }
 
@@ -214,7 +223,9 @@ void rt_signals_end(struct rt_runtime *rt)
     rt_lock(&lock);
     struct seat *s = seat_of(rt);
     if (s) {
-        rt_store_release(&s->event_fd, 0); /* pairs: SIGNAL -> on_signal */
+        (void)rt_xchg_sc(&s->event_fd, 0);     /* pairs: SIGNAL -> ring */
+        while (rt_load_sc(&s->ringers) > 0) /* pairs: SIGNAL <- ring */
+            SKUA_IGNORE(rt_sys_sched_yield());
         release_mask(s->remembered);
         for (struct rt_signal_sub *sub = s->subs; sub; sub = sub->next)
             if (!sub->name)

@@ -32,7 +32,7 @@ void rt_signal_give_back(struct rt_runtime *rt, int signo);
 
 /* The watch: hand out what came. */
 void rt_signals_carry(struct rt_runtime *rt);
-/* Forget everything of a runtime that ends. */
+/* Forget everything of a runtime that ends. Afterwards no handler rings its watch. */
 void rt_signals_end(struct rt_runtime *rt);
 
 #endif
