@@ -95,7 +95,7 @@ static size_t folder_length(const char *path)
 
 /* A file that nobody has, in the folder of the other. Its descriptor, with *ret_name to be freed.
  */
-static int64_t open_beside(struct rt_file_op *op, char **ret_name)
+static int64_t open_beside(struct rt_file_op *op, mode_t mode, char **ret_name)
 {
     static RT_ATOMIC(uint32_t) next;
     size_t folder = folder_length(op->path);
@@ -108,7 +108,7 @@ static int64_t open_beside(struct rt_file_op *op, char **ret_name)
         unsigned nth = rt_add_relaxed(&next, 1); /* relaxed: only to differ */
         (void)snprintf(name, size, "%.*s.skua-%d-%u.tmp", (int)folder, op->path, rt_sys_gettid(),
                        nth);
-        r = rt_file_open(op, name, O_WRONLY | O_CREAT | O_EXCL, op->mode ? op->mode : 0666);
+        r = rt_file_open(op, name, O_WRONLY | O_CREAT | O_EXCL, mode);
     }
     if (r < 0)
         rt_free(name);
@@ -117,13 +117,20 @@ static int64_t open_beside(struct rt_file_op *op, char **ret_name)
     return r;
 }
 
-/* As the file that it will replace, if there is one. */
-static int take_mode(struct rt_file_op *op, int fd)
+/* 1 and the mode of the file that will be replaced; 0: there is none, or another is wanted. */
+static int find_mode(struct rt_file_op *op, mode_t *ret_mode)
 {
     struct stat st;
-    if (op->mode || rt_sys_path_stat(op->path, true, &st) < 0 || !S_ISREG(st.st_mode))
+    *ret_mode = op->mode ? op->mode : 0666;
+    if (op->mode)
         return 0;
-    return rt_sys_file_chmod(fd, st.st_mode & 07777);
+    int r = rt_sys_path_stat(op->path, true, &st);
+    if (r < 0)
+        return r == -ENOENT || r == -ELOOP ? 0 : r;
+    if (!S_ISREG(st.st_mode))
+        return 0;
+    *ret_mode = st.st_mode & 07777;
+    return 1;
 }
 
 /* Puts the data there and closes. */
@@ -153,14 +160,26 @@ static int64_t sync_folder(struct rt_file_op *op)
     return r;
 }
 
+/* A signal that asks the call to end does not keep it from clearing away. */
+static void remove_it(const char *name)
+{
+    int r;
+    do {
+        r = rt_sys_path_unlink(name);
+    } while (r == -EINTR);
+}
+
+/* Made with no more than the mode that it gets: who opened it before could read what comes. */
 static int64_t replace(struct rt_file_op *op)
 {
     char *name = NULL;
-    int64_t r = open_beside(op, &name);
+    mode_t mode;
+    int has_mode = find_mode(op, &mode);
+    int64_t r = has_mode < 0 ? has_mode : open_beside(op, mode, &name);
     if (r < 0)
         return r;
     int fd = (int)r;
-    r = take_mode(op, fd);
+    r = has_mode ? rt_sys_file_chmod(fd, mode) : 0;
     if (r < 0)
         SKUA_IGNORE(rt_sys_close(fd)); /* the first error counts */
     else
@@ -168,7 +187,7 @@ static int64_t replace(struct rt_file_op *op)
     if (r == 0)
         r = skua_token_is_set(&op->token) ? -EINTR : rt_sys_path_rename(name, op->path);
     if (r < 0)
-        SKUA_IGNORE(rt_sys_path_unlink(name)); /* the first error counts */
+        remove_it(name);
     rt_free(name);
     return r == 0 && op->sync ? sync_folder(op) : r;
 }
