@@ -37,6 +37,7 @@ static struct {
     char                name[64];
     char                where[128];
     bool                is_callback;
+    uint32_t            id;    /* of the task whose step it is; 0: nobody runs */
     int                 depth;
     int                 first; /* of the frames, the one that was interrupted */
     void               *frame[DEPTH_MAX];
@@ -62,12 +63,14 @@ static void copy_text(char *to, size_t room, const char *text)
     to[n] = '\0';
 }
 
-/* Until it is done, the task is kept by the runtime's reference, which this thread gives back. */
+/* Until it is done, the task is kept by the runtime's reference, which this thread gives back. In
+ * an exception handler, for instance, there is none but for its number. */
 static void copy_name(struct rt_worker *w)
 {
     struct skua_task *t = w ? w->cur : NULL;
     culprit.name[0] = culprit.where[0] = '\0';
     culprit.is_callback = w && !t && w->in_step_group;
+    culprit.id = w ? rt_load_relaxed(&w->running_id) : 0; /* relaxed: own write */
     if (!t || rt_task_is_done(t))
         return;
     struct rt_cold *cold = rt_task_cold_if_any(t);
@@ -222,7 +225,7 @@ static void name_culprit(char ret_name[RT_STALL_NAME], bool answered, uint32_t i
         (void)snprintf(ret_name, RT_STALL_NAME, "%s", culprit.name);
     else if (answered && culprit.is_callback)
         (void)snprintf(ret_name, RT_STALL_NAME, "a callback");
-    else if (!answered && id != 0)
+    else if (id != 0)
         (void)snprintf(ret_name, RT_STALL_NAME, "Task-%u", id);
     else
         ret_name[0] = '\0';
@@ -237,13 +240,13 @@ void rt_stall_report(struct rt_runtime *rt, struct rt_worker *w, uint64_t held_n
     double   ms = (double)held_ns / 1e6;
     if (!answered && !is_last)
         return;
-    name_culprit(ret_name, answered, id);
+    name_culprit(ret_name, answered, answered ? culprit.id : id);
     if (answered && culprit.name[0])
         rt_log("%s (spawned at %s) has held worker %u for %.0f ms without suspending",
                culprit.name, culprit.where, w->index, ms);
     else if (ret_name[0])
         rt_log("%s has held worker %u for %.0f ms%s", ret_name, w->index, ms,
-               answered ? "" : " without suspending");
+               answered && culprit.is_callback ? "" : " without suspending");
     for (int i = 0; answered && ret_name[0] && i < SHOWN_MAX; i++)
         if (culprit.first + i < culprit.depth)
             show_frame(culprit.frame[culprit.first + i]);

@@ -80,6 +80,22 @@ static void *callback_main(void *text)
     return r < 0 ? skua_fail(r) : NULL;
 }
 
+static void handler(const struct skua_exception_context *context, void *text)
+{
+    (void)context;
+    hold_until_reported(text);
+}
+
+/* In no task as far as calls are concerned, but its time is the task's. */
+static void *handler_main(void *text)
+{
+    struct skua_exception_context context = { .size = sizeof context, .message = "x" };
+    int r = skua_set_exception_handler(handler, text);
+    if (r == 0)
+        r = skua_call_exception_handler(&context);
+    return r < 0 ? skua_fail(r) : NULL;
+}
+
 /* Two tasks and two workers, no spare: with both held there is one more line. */
 static void *all_main(void *text)
 {
@@ -117,6 +133,11 @@ static int scenario_callback(void)
     return run(callback_main, last_line, 1);
 }
 
+static int scenario_handler(void)
+{
+    return run(handler_main, last_line, 1);
+}
+
 static int scenario_all(void)
 {
     return run(all_main, "all 2 workers and 0 spare ones are held", 2);
@@ -145,6 +166,7 @@ static const struct t_scenario scenarios[] = {
     { "one", scenario_one },
     { "two", scenario_two },
     { "callback", scenario_callback },
+    { "handler", scenario_handler },
     { "all", scenario_all },
     { "signal_taken", scenario_signal_taken },
     { 0 },
@@ -187,6 +209,17 @@ static void test_a_callback_is_a_culprit_too(void **state)
     check_text(&child, "wait for it: main");
 }
 
+static void test_a_task_whose_exception_handler_holds_is_a_culprit_too(void **state)
+{
+    struct t_child child;
+    (void)state;
+    t_child_run("handler", &child);
+    assert_true(t_child_exited(&child, 0));
+    check_text(&child, "Task-1 has held worker 0 for ");
+    check_text(&child, "ms without suspending");
+    check_text(&child, "wait for it: main");
+}
+
 static void test_all_held_is_said(void **state)
 {
     struct t_child child;
@@ -209,6 +242,7 @@ static void test_a_foreign_handler_stays(void **state)
 static const struct CMUnitTest tests[] = {
     T_TEST(test_culprit_is_named_and_shown),
     T_TEST(test_a_callback_is_a_culprit_too),
+    T_TEST(test_a_task_whose_exception_handler_holds_is_a_culprit_too),
     T_TEST(test_all_held_is_said),
     T_TEST(test_a_foreign_handler_stays),
 };
