@@ -85,7 +85,7 @@ static bool run_job(struct lane_thread *me, struct rt_job *job)
     if (mine)
         rt_job_settle(job, name);
     else
-        rt_job_forsake(job);
+        rt_job_release(job); /* the runtime has gone on without it */
     return mine;
 }
 

@@ -223,15 +223,6 @@ void rt_job_settle(struct rt_job *job, uint64_t name)
     rt_job_release(job);
 }
 
-void rt_job_forsake(struct rt_job *job)
-{
-    if (job->future) {
-        leave_future(job);
-        rt_task_unref(NULL, job->future);
-    }
-    rt_job_release(job);
-}
-
 /* --- what threads and callers do with a job --- */
 
 void *rt_job_call(struct rt_job *job)
@@ -340,6 +331,17 @@ static void give_up(struct rt_seat *seat, struct rt_lane_item *item)
     (void)rt_sub_sc(&job->pool->rt->busy, 1); /* pairs: IDLE -> rt_virtual_idle */
 }
 
+/* The handle goes here and not when the function returns: it is no handle that the user forgot. The
+ * thread looks at it only before it calls the function. */
+static void drop_given_up(struct rt_job *job)
+{
+    if (job->future) {
+        leave_future(job);
+        rt_task_unref(rt_self(), job->future);
+    }
+    rt_job_release(job);
+}
+
 static void report_given_up(struct rt_pool *pool)
 {
     struct rt_job *job;
@@ -355,7 +357,7 @@ static void report_given_up(struct rt_pool *pool)
         };
         pool->given_up = job->next_given_up;
         rt_report(pool->rt, &context);
-        rt_job_release(job);
+        drop_given_up(job);
     }
 }
 

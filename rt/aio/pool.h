@@ -97,8 +97,6 @@ int rt_pool_stats(struct rt_runtime *rt, const char *name, struct skua_lane_stat
 void *rt_job_call(struct rt_job *job);
 /* The job is DONE: delivers its result, claims the wait `name`, drops the lane's reference. */
 void rt_job_settle(struct rt_job *job, uint64_t name);
-/* The same when the runtime has gone on without it. */
-void rt_job_forsake(struct rt_job *job);
 
 /* rt_lane.start: makes a thread. */
 int rt_lane_start_thread(struct rt_lane *lane);

@@ -120,6 +120,7 @@ static struct skua_task *new_handle(struct rt_worker *w, struct rt_job *job, con
     struct skua_task *f = rt_future_new(w->rt, w);
     if (!f)
         return NULL;
+    f->where = job->where;
     if (name && rt_task_set_name(f, name) < 0) {
         rt_task_unref(w, f);
         return NULL;

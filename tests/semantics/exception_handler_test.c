@@ -2,6 +2,7 @@
 /* Who is told of errors that nobody was there to get: rules 3c, 16, 22 and 65. */
 #include "../support/t.h"
 
+#include <math.h>
 #include <unistd.h>
 
 static const char *const kinds[] = { "other",    "unretrieved", "shielded",  "leftover",
@@ -147,6 +148,17 @@ static void test_a_thread_call_that_does_not_return_is_told(void **state)
     t_check_log("h:thread slow -110");
 }
 
+static void test_a_thread_call_left_alone_is_no_handle_never_released(void **state)
+{
+    /* Goal: the call is named; its handle was given back, what the thread still has is not the
+     * user's to release. */
+    (void)state;
+    assert_int_equal(pipe(hold_pipe), 0);
+    t_run(thread_main, NULL, .real_time = true, .shutdown_timeout = 0.05, .debug = true);
+    assert_int_equal(write(hold_pipe[1], "x", 1), 1);
+    t_check_log("h:thread slow -110");
+}
+
 /* ---- rule 65 ---- */
 
 static void *waits_for(void *task)
@@ -281,6 +293,46 @@ static void test_what_debug_mode_reports_goes_to_the_handler_too(void **state)
     t_check_log("h:swallowed swallows h:unreleased swallows");
 }
 
+/* The kind, and whether the report names this file as the place of spawn. */
+static void tell_place(const struct skua_exception_context *c, void *arg)
+{
+    (void)arg;
+    bool is_here = c->where && strstr(c->where, "exception_handler_test.c:") != NULL;
+    t_log("%s:%s", kinds[c->kind], is_here && strstr(c->message, c->where) ? "here" : c->message);
+}
+
+static void *fails_in_a_thread(void *arg)
+{
+    (void)arg;
+    return skua_fail(-EIO);
+}
+
+static void *places_main(void *arg)
+{
+    T_EXPECT_INT(skua_set_exception_handler(tell_place, NULL), 0);
+    skua_task *t = skua_spawn(rests, NULL);
+    T_EXPECT_INT(skua_yield(), 0);
+    T_EXPECT(skua_cancel(t, NULL));
+    T_EXPECT_INT(skua_join(t, NULL), 0);
+    skua_detach(skua_spawn(fails, NULL));
+    T_EXPECT_INT(skua_yield(), 0);
+    t = skua_spawn_thread(fails_in_a_thread, NULL);
+    T_EXPECT_INT(skua_wait(&t, 1, INFINITY, SKUA_ALL_COMPLETED, NULL), 0);
+    skua_release(t);
+    kept = skua_spawn_thread(t_yielder, NULL);
+    T_EXPECT_INT(skua_await(kept, NULL), 0);
+    return arg;
+}
+
+static void test_rule_17_reports_name_the_place_of_spawn(void **state)
+{
+    /* Goal: file and line, of tasks and of thread calls. */
+    (void)state;
+    t_run(places_main, NULL, .debug = true);
+    skua_release(kept);
+    t_check_log("swallowed:here unretrieved:here unretrieved:here unreleased:here");
+}
+
 /* ---- bad input ---- */
 
 static void *bad_main(void *arg)
@@ -308,10 +360,12 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_3c_a_leftover_that_fails_is_told),
     T_TEST(test_a_task_that_outlives_the_shutdown_timeout_is_told),
     T_TEST(test_a_thread_call_that_does_not_return_is_told),
+    T_TEST(test_a_thread_call_left_alone_is_no_handle_never_released),
     T_TEST(test_rule_65_an_error_behind_a_cancelled_shield_is_told),
     T_TEST(test_rule_16_what_a_handler_reports_goes_to_the_default_one),
     T_TEST(test_without_a_handler_it_is_as_ever),
     T_TEST(test_what_debug_mode_reports_goes_to_the_handler_too),
+    T_TEST(test_rule_17_reports_name_the_place_of_spawn),
     T_TEST(test_bad_input),
 };
 static const struct t_scenario scenarios[] = {
