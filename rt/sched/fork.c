@@ -101,6 +101,7 @@ static void embody(struct rt_worker *w, struct skua_task *t, struct rt_fork *job
     struct skua_task *owner = job->owner;
     t->fn = run_job;
     t->value = job;
+    t->where = "skua_fork";
     t->flags |= RT_TASK_JOB;
     rt_store_relaxed(&t->kind, rt_task_kind(owner)); /* relaxed: not published yet */
     if (RT_UNLIKELY(job->vars != 0))

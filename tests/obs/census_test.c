@@ -76,6 +76,29 @@ static void test_census_counts_by_place(void **state)
         t_run(three_places, NULL, .workers = workers);
 }
 
+static void *forked(void *arg)
+{
+    struct skua_census_row rows[ROWS] = { { .size = sizeof rows[0] } };
+    skua_future           *go = skua_future_new();
+    skua_job               jobs[2];
+    skua_fork(&jobs[0], waits, go);
+    skua_fork(&jobs[1], waits, go);
+    T_EXPECT_INT(skua_sleep(1), 0); /* which makes tasks of them */
+    const struct skua_census_row *row = row_at(rows, skua_census(rows, ROWS), "skua_fork");
+    T_EXPECT(row && row->tasks == 2);
+    T_EXPECT(skua_future_set_result(go, NULL));
+    T_EXPECT_INT(skua_failed(skua_fork_join(&jobs[1])), 0);
+    T_EXPECT_INT(skua_failed(skua_fork_join(&jobs[0])), 0);
+    skua_release(go);
+    return arg;
+}
+
+static void test_census_names_the_place_of_forked_jobs(void **state)
+{
+    for (int workers = 1; workers <= 4; workers *= 2)
+        t_run(forked, NULL, .workers = workers);
+}
+
 static void *bad_input(void *arg)
 {
     struct skua_census_row row = { .size = sizeof row };
@@ -134,6 +157,7 @@ static void test_census_while_tasks_come_and_go(void **state)
 
 static const struct CMUnitTest tests[] = {
     T_TEST(test_census_counts_by_place),
+    T_TEST(test_census_names_the_place_of_forked_jobs),
     T_TEST(test_census_refuses_bad_input),
     T_TEST(test_census_while_tasks_come_and_go),
 };
