@@ -198,7 +198,7 @@ static int find_places(const char *host, const struct skua_getaddrinfo_opts *opt
                        struct answer *a)
 {
     bool passive = opts->flags & AI_PASSIVE;
-    if (!host || rt_host_is_localhost(host)) {
+    if (!host || (!(opts->flags & AI_NUMERICHOST) && rt_host_is_localhost(host))) {
         add_place(a, opts->family, passive && !host ? "::" : "::1");
         add_place(a, opts->family, passive && !host ? "0.0.0.0" : "127.0.0.1");
         return 0;

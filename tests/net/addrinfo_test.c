@@ -100,6 +100,7 @@ static void test_addrinfo_tells_names_from_numbers(void **state)
         {"0x", 0, -EINVAL},          {"0xg", 0, 0},
         {"localhosts", 0, 0},        {"notlocalhost", 0, 0},
         {"localhost", 0, 2},         {"x.LocalHost.", 0, 2},
+        {"localhost", AI_NUMERICHOST, -ENOENT},
         {"localhost..", 0, 0},       {"[::1]", 0, 0},
         {".", 0, 0},                 {"host.example.", 0, 0},
     };
