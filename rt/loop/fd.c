@@ -540,16 +540,19 @@ int rt_fd_close_generation(int fd, uint32_t generation, struct rt_fifo *out)
 
 /* --- the end of a loop --- */
 
-/* Level-triggered, so nothing is lost in between. */
+/* Registered in both for a moment, as in move: where it cannot go it stays. */
 static int move_foreign(struct rt_fd *rec, struct rt_poller *from, struct rt_poller *to)
 {
     int r = 1;
     rt_lock(&rec->lock);
     if (rt_load_relaxed(&rec->poller) == from && /* relaxed: under lock */
         !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING))) {
-        SKUA_IGNORE(rt_sys_epoll_del(from->epoll_fd, rec->fd)); /* the file may be gone */
-        rt_store_release(&rec->poller, NULL);                 /* pairs: FD-POLLER -> rt_fd_wait */
+        rt_store_release(&rec->poller, NULL); /* pairs: FD-POLLER -> rt_fd_wait */
         r = arm_foreign(rec, to);
+        if (r < 0)
+            rt_store_release(&rec->poller, from); /* pairs: FD-POLLER -> rt_fd_wait */
+        else
+            SKUA_IGNORE(rt_sys_epoll_del(from->epoll_fd, rec->fd)); /* the file may be gone */
     }
     rt_unlock(&rec->lock);
     return r;
