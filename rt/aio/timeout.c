@@ -103,9 +103,13 @@ int skua_timeout_reschedule(skua_timeout *scope, double when)
     uint64_t          deadline;
     if (!scope || rt_ns_from_seconds(when, &deadline) < 0)
         return -EINVAL;
-    if (!w || w->cur != s->task)
+    if (!w || !w->cur)
         return -EPERM;
-    if (s->state != SCOPE_ACTIVE || rt_load_acquire(&s->expired)) /* pairs: SCOPE <- expire */
+    if (s->state != SCOPE_ACTIVE)
+        return -EINVAL;
+    if (w->cur != s->task)
+        return -EPERM;
+    if (rt_load_acquire(&s->expired)) /* pairs: SCOPE <- expire */
         return -EINVAL;
     disarm(s);
     if (rt_load_acquire(&s->expired)) /* pairs: SCOPE <- expire */

@@ -109,21 +109,23 @@ static void test_rule_63_a_scope_may_be_rescheduled(void **state)
 
 static void *inactive_main(void *arg)
 {
-    skua_timeout scope;
+    skua_timeout scope = { { 0 } };
+    T_EXPECT_INT(skua_timeout_reschedule(&scope, skua_loop_time() + 1), -EINVAL);
+    T_EXPECT_INT(skua_timeout_exit(&scope, 0), -EINVAL);
     SKUA_IGNORE(skua_timeout_enter(&scope, 1));
     T_EXPECT_INT(skua_timeout_exit(&scope, 0), 0);
-    T_EXPECT(skua_timeout_reschedule(&scope, skua_loop_time() + 1) < 0);
+    T_EXPECT_INT(skua_timeout_reschedule(&scope, skua_loop_time() + 1), -EINVAL);
     SKUA_IGNORE(skua_timeout_enter(&scope, 1));
     T_EXPECT_INT(skua_sleep(2), -ECANCELED);
     T_EXPECT(skua_timeout_expired(&scope));
-    T_EXPECT(skua_timeout_reschedule(&scope, skua_loop_time() + 1) < 0);
+    T_EXPECT_INT(skua_timeout_reschedule(&scope, skua_loop_time() + 1), -EINVAL);
     T_EXPECT_INT(skua_timeout_exit(&scope, -ECANCELED), -ETIMEDOUT);
     return arg;
 }
 
 static void test_rule_63_only_an_active_scope_may_be_rescheduled(void **state)
 {
-    /* Goal: left or expired scopes answer with an error. */
+    /* Goal: scopes never entered, left or expired say so, and not that they are another's. */
     (void)state;
     t_run(inactive_main, NULL);
 }
