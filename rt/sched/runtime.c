@@ -385,12 +385,12 @@ static void free_groups(struct rt_runtime *rt)
     }
 }
 
-/* A task that did not end in time never runs again: its wait is claimed for nobody, and it has
+/* A task that did not end in time never runs again: its wait is over for everybody, and it has
  * failed for whoever holds it. Its stack is lost. */
 static void abandon_task(struct skua_task *t, uint64_t word)
 {
     struct rt_fifo out = { 0 };
-    (void)rt_ww_claim(&t->wait, rt_ww_ticket(word), ESHUTDOWN);
+    rt_ww_retire(&t->wait, rt_ww_ticket(word));
     if (!(t->flags & RT_TASK_STARTED))
         (void)rt_never_started(t);
     (void)rt_task_complete(t, skua_fail(-ESHUTDOWN), RT_ST_FAILED | RT_ST_RETRIEVED, 1, &out);

@@ -52,12 +52,16 @@ static bool take(struct lock *l, const struct skua_task *holder)
 }
 
 /* Lock of the queue held. As in asyncio, a first waiter that was cancelled and has not run since
- * stands in the way of the others until it does, and wakes the next one then. */
+ * stands in the way of the others until it does, and wakes the next one then. One that will never
+ * run does not. */
 static void hand_on(struct lock *l, struct rt_fifo *woken)
 {
     struct rt_wq_node *first = l->q.list.head;
-    l->taken = l->handed = first && rt_wq_wake(first, woken);
-    l->holder = l->taken && first->name ? number_of(rt_name_task(first->name)) : 0;
+    bool               handed = false;
+    while (first && !(handed = rt_wq_wake(first, woken)) && rt_wq_is_left_behind(first))
+        first = first->next;
+    l->taken = l->handed = handed;
+    l->holder = handed && first->name ? number_of(rt_name_task(first->name)) : 0;
 }
 
 /* The caller, who waited, does not take the lock: on with it, if it was handed over or is free. */

@@ -111,7 +111,7 @@ static bool wake_abroad(uint64_t name, uint16_t runtime)
     struct rt_fifo     one = { 0 };
     struct rt_runtime *rt = rt_runtime_visit(runtime);
     if (!rt) { /* it never runs again, and does not count as a waiter */
-        (void)rt_ww_claim(&rt_name_task(name)->wait, rt_ww_ticket(name), ESHUTDOWN);
+        rt_ww_retire(&rt_name_task(name)->wait, rt_ww_ticket(name));
         return false;
     }
     bool woken = rt_name_claim(name, 0, &one);
@@ -160,10 +160,17 @@ bool rt_wq_is_waiting(const struct rt_wq_node *node)
            rt_ww_phase(word) != RT_PHASE_RUNNING;
 }
 
+bool rt_wq_is_left_behind(const struct rt_wq_node *node)
+{
+    /* A waiter that will run has begun no other wait while its node is linked. */
+    return node->name && rt_ww_ticket(rt_load_acquire(&rt_name_task(node->name)->wait.bits)) !=
+                             rt_ww_ticket(node->name); /* pairs: WAIT <- rt_ww_retire */
+}
+
 bool rt_wq_has_waiters(const struct rt_wq_list *list)
 {
     for (const struct rt_wq_node *node = list->head; node; node = node->next)
-        if (node->woken || rt_wq_is_waiting(node))
+        if (node->woken ? !rt_wq_is_left_behind(node) : rt_wq_is_waiting(node))
             return true;
     return false;
 }

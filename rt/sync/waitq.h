@@ -87,6 +87,8 @@ struct rt_wq_node *rt_wq_wake_first(struct rt_wq_list *list, struct rt_fifo *wok
 void rt_wq_wake_many(struct rt_wq_list *list, size_t n, struct rt_fifo *woken);
 /* Lock held: has it been neither woken nor cancelled nor timed out? */
 bool rt_wq_is_waiting(const struct rt_wq_node *node);
+/* Lock held: will it never run, since its runtime has ended without it? Its node stays linked. */
+bool rt_wq_is_left_behind(const struct rt_wq_node *node);
 /* Lock held: somebody waits, or was woken and has not run yet. */
 bool rt_wq_has_waiters(const struct rt_wq_list *list);
 

@@ -185,6 +185,17 @@ static inline int rt_ww_drop_cancel(struct rt_waitword *w)
     return (rt_and_acq_rel(&w->bits, ~RT_WW_CANCEL) & RT_WW_CANCEL) != 0;
 }
 
+/* Any thread, the task never runs again: ends the suspension with this ticket, claimed or not, for
+ * nobody. From now on its name is told apart from that of a task which has yet to run. */
+static inline void rt_ww_retire(struct rt_waitword *w, uint64_t ticket)
+{
+    uint64_t old = rt_load_relaxed(&w->bits); /* relaxed: the CAS decides */
+    while (rt_ww_ticket(old) == ticket && rt_ww_phase(old) != RT_PHASE_INLINE) {
+        if (rt_cas_acq_rel(&w->bits, &old, rt_ww_next_ticket(old) | RT_PHASE_RUNNING))
+            return; /* pairs: WAIT -> rt_ww_claim */
+    }
+}
+
 /* --- waiting for a child that runs on the same stack; only after the child suspended --- */
 
 /* On the waiting task's own stack: RUNNING -> INLINE, keeping a pending cancel. */

@@ -279,11 +279,72 @@ static void test_waiters_that_outlive_their_runtime(void **state)
     t_check_log("");
 }
 
+static skua_lock contended = SKUA_LOCK_INIT;
+
+static void *never_gives_up_contended(void *arg)
+{
+    while (skua_lock_acquire(&contended) < 0) {
+    }
+    return arg;
+}
+
+static void *leave_one_main(void *arg)
+{
+    skua_detach(skua_spawn(never_gives_up_contended, NULL));
+    skua_yield();
+    return arg;
+}
+
+static void *visit_contended(void *arg)
+{
+    int r = skua_lock_acquire(&contended);
+    t_log("%s", (char *)arg);
+    skua_yield(); /* the others queue up meanwhile */
+    T_EXPECT_INT(r, 0);
+    T_EXPECT_INT(skua_lock_release(&contended), 0);
+    return NULL;
+}
+
+static void *contend_main(void *arg)
+{
+    skua_task *t[] = { skua_spawn(visit_contended, "a"), skua_spawn(visit_contended, "b"),
+                       skua_spawn(visit_contended, "c") };
+    T_EXPECT_INT(skua_gather(t, 3, NULL, SKUA_RELEASE), 0);
+    return arg;
+}
+
+static void *release_and_contend_main(void *arg)
+{
+    skua_task *t = skua_spawn(visit_contended, "behind");
+    skua_yield();
+    T_EXPECT_INT(skua_lock_release(&contended), 0);
+    T_EXPECT_INT(skua_join(t, NULL), 0);
+    return contend_main(arg);
+}
+
+static void test_waiter_left_behind_does_not_stand_in_the_way(void **state)
+{
+    /* Goal: one that was left behind, and does not take the lock, leaves it to those behind it:
+     * those that came after the release, and those that queued up before, when its place among the
+     * tasks was another's already. */
+    (void)state;
+    assert_int_equal(skua_lock_try_acquire(&contended), 0);
+    assert_int_equal(skua_run(leave_one_main, NULL, .shutdown_timeout = 0.05), 0);
+    assert_int_equal(skua_lock_release(&contended), 0);
+    assert_int_equal(skua_run(contend_main, NULL), 0);
+    t_check_log("a b c");
+    assert_int_equal(skua_lock_try_acquire(&contended), 0);
+    assert_int_equal(skua_run(leave_one_main, NULL, .shutdown_timeout = 0.05), 0);
+    assert_int_equal(skua_run(release_and_contend_main, NULL), 0);
+    t_check_log("behind a b c");
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_fault_queue_growth),
     T_TEST(test_fault_a_refused_put_wakes_nobody),
     T_TEST(test_fault_queue_timers),
     T_TEST(test_fault_waits_without_a_stack),
     T_TEST(test_waiters_that_outlive_their_runtime),
+    T_TEST(test_waiter_left_behind_does_not_stand_in_the_way),
 };
 T_MAIN(tests, NULL)

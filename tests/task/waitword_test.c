@@ -137,6 +137,22 @@ static void test_waitword_drop_cancel_once(void **state)
     expect(T0 | V(2));
 }
 
+static void test_waitword_retire(void **state)
+{
+    static const uint64_t left[] = { RUNNING, RUNNING | V(9) | C, ARMED, PARKED | C };
+    for (int i = 0; i < 4; i++) {
+        set(T0 | left[i]);
+        rt_ww_retire(&w, T0);
+        expect(NEXT | RUNNING);
+        rt_ww_retire(&w, T0); /* the second time it is another's suspension */
+        expect(NEXT | RUNNING);
+        assert_int_equal(rt_ww_claim(&w, T0, 1), RT_CLAIM_STALE);
+    }
+    set(T0 | V(1) | INLINE);
+    rt_ww_retire(&w, T0);
+    expect(T0 | V(1) | INLINE);
+}
+
 static void test_waitword_inline_verbs(void **state)
 {
     set(T0 | V(5) | C | RUNNING);
@@ -229,6 +245,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_waitword_cancel),
     T_TEST(test_waitword_finish_takes_the_cancel_off),
     T_TEST(test_waitword_drop_cancel_once),
+    T_TEST(test_waitword_retire),
     T_TEST(test_waitword_inline_verbs),
     T_TEST(test_waitword_threads_one_winner),
 };
