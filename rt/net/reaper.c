@@ -6,6 +6,9 @@
  * found no place there it looks at now and then. Where the thread cannot be had (no descriptor, no
  * memory) they stay in the list and are looked after whenever another child is started or given.
  *
+ * A fork of this process has the memory and the epoll, but neither the thread nor the children: it
+ * begins anew, and never adds to that epoll, whose events the parent takes for its own.
+ *
  * Rejected: a task for each (seen by all_tasks, cancelled with them, gone with the runtime); the
  * watch thread of the runtime (gone with it as well); killing them (released is not unwanted).
  */
@@ -25,6 +28,7 @@ static struct {
     struct skua_process *head;
     int epoll_fd; /* while the thread runs */
     bool is_running;
+    int pid; /* of the process that the others are of; 0: none yet */
 } reaper = {.lock = RT_LOCK_INIT(RT_RANK_OBJECT)};
 
 /* Lock held. */
@@ -128,9 +132,23 @@ static int start(void)
     return 0;
 }
 
+/* Lock held. What the parent of a fork left is left alone. */
+static void begin(void)
+{
+    int pid = rt_sys_getpid();
+    if (reaper.pid == pid)
+        return;
+    if (reaper.is_running)
+        SKUA_IGNORE(rt_sys_close(reaper.epoll_fd)); /* a copy of the parent's */
+    reaper.head = NULL;
+    reaper.is_running = false;
+    reaper.pid = pid;
+}
+
 void rt_reaper_give(struct skua_process *p)
 {
     rt_lock(&reaper.lock);
+    begin();
     p->next = reaper.head;
     reaper.head = p;
     (void)sweep();
@@ -140,6 +158,7 @@ void rt_reaper_give(struct skua_process *p)
 void rt_reaper_sweep(void)
 {
     rt_lock(&reaper.lock);
+    begin();
     (void)sweep();
     rt_unlock(&reaper.lock);
 }

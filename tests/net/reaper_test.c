@@ -5,6 +5,8 @@
 
 #include <dirent.h>
 
+#include "base/san.h"
+
 /* --- released while they run --- */
 
 static void *forget_main(void *arg)
@@ -66,9 +68,56 @@ static void test_reaper_that_cannot_be_made_is_made_later(void **state)
     run_clean(no_reaper_main);
 }
 
+/* --- a fork of a program whose reaper is at work --- */
+
+static void *forget_long_main(void *arg)
+{
+    skua_process *p;
+    T_EXPECT_INT(skua_process_exec(ARGV("sleep", "1"), &p), 0);
+    skua_process_release(p);
+    return arg;
+}
+
+static void *forget_short_main(void *arg)
+{
+    skua_process *p;
+    T_EXPECT_INT(skua_process_exec(ARGV("sleep", "0.05"), &p), 0);
+    skua_process_release(p);
+    return arg;
+}
+
+/* In the fork there is the memory of the reaper, but no thread and none of its children. */
+static int forked(void)
+{
+    if (skua_run(forget_short_main, NULL) < 0)
+        return 2;
+    for (int i = 0; i < 5000 && has_children(); i++)
+        t_nap(0.001);
+    return has_children() || t_failures() > 0;
+}
+
+static void test_reaper_of_a_fork_is_its_own(void **state)
+{
+    int status = -1;
+    if (RT_TSAN)
+        skip(); /* it starts no thread in a fork of several threads */
+    fill_graves();
+    struct t_holdings before = t_holdings();
+    t_run(forget_long_main, NULL, .real_time = true);
+    assert_true(has_reaper());
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(forked());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    expect_nothing_left(before);
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_reaper_takes_what_was_forgotten),
     T_TEST(test_reaper_that_cannot_be_made_is_made_later),
+    T_TEST(test_reaper_of_a_fork_is_its_own),
 };
 
 T_MAIN(tests, NULL)
