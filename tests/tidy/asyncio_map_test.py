@@ -17,6 +17,7 @@ INDEX, GUIDE = "docs/asyncio-index.md", "docs/asyncio.md"
 # What 3.11 does not have, or does not list in __all__.
 LATER = """
 TaskGroup TaskGroup.create_task TaskGroup.cancel Task.get_context
+Handle.get_context TimerHandle.get_context
 create_eager_task_factory eager_task_factory EventLoop Queue.shutdown QueueShutDown
 AbstractServer.abort_clients AbstractServer.close_clients
 Server.abort_clients Server.close_clients StreamWriter.start_tls
@@ -25,8 +26,9 @@ FrameCallGraphEntry.frame FutureCallGraph.awaited_by FutureCallGraph.call_stack
 FutureCallGraph.future
 capture_call_graph format_call_graph print_call_graph FrameCallGraphEntry FutureCallGraph
 future_add_to_awaited_by future_discard_from_awaited_by""".split()
-# What objects have and classes do not show.
+# What objects have and classes do not show, and what asyncio has on Windows only.
 HIDDEN = """
+ProactorEventLoop IocpProactor WindowsProactorEventLoopPolicy WindowsSelectorEventLoopPolicy
 AbstractEventLoop.slow_callback_duration Condition.acquire Condition.release Condition.locked
 Process.pid Process.stdin Process.stdout Process.stderr Process.returncode""".split()
 
