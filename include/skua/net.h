@@ -116,7 +116,8 @@ SKUA_API int skua_shutdown(int fd, int how);
 /* Waits until one of `events` (POLLIN, POLLOUT, ... of <poll.h>) is true of any descriptor that
  * can be polled, ours or foreign: the way to drive a library that has sockets of its own. May
  * suspend. From: task. Returns the events that are true (> 0), -ETIMEDOUT, -ECANCELED, -EBADF,
- * -EINVAL (other events than POLLIN, POLLPRI, POLLOUT, POLLRDHUP), -EPERM.
+ * -EINVAL (other events than POLLIN, POLLPRI, POLLOUT, POLLRDHUP, or neither POLLIN nor POLLOUT of
+ * a file), -EPERM.
  * asyncio: loop.add_reader(). */
 SKUA_API int skua_poll_fd(int fd, unsigned events, double timeout) SKUA_CHECKED;
 

@@ -105,6 +105,13 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
 /* Anywhere, after the wait, whatever ended it: forget the name if it is still there. */
 void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name);
 
+/* Anywhere. That everything was taken was said in order to wait, and need not be true: the next call
+ * looks for itself. */
+static inline void rt_fd_doubt(struct rt_fd *rec, enum rt_dir dir)
+{
+    rt_fd_unwait(rec, dir, RT_FD_DRAINED);
+}
+
 /* Foreign, inside: the same for poll events, in one or both directions. */
 int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller);
 void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name);

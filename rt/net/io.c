@@ -221,6 +221,14 @@ static void note_drained(struct rt_io *io, unsigned events)
             rt_fd_drained(io->rec, (enum rt_dir)dir, io->seen);
 }
 
+/* There may be other things to read than the one that was looked for. */
+static void forget_drained(struct rt_io *io, unsigned events)
+{
+    for (int dir = 0; io->owned && dir < RT_DIRS; dir++)
+        if (has_dir(events, (enum rt_dir)dir))
+            rt_fd_doubt(io->rec, (enum rt_dir)dir);
+}
+
 int rt_io_poll(struct rt_io *io, unsigned events)
 {
     for (;;) {
@@ -232,9 +240,9 @@ int rt_io_poll(struct rt_io *io, unsigned events)
         if (io->owned)
             note_drained(io, events);
         r = rt_io_wait(io, events);
-        if (r == -EPERM)
-            return (int)(events & (POLLIN | POLLOUT));
-        if (r < 0)
-            return r;
+        if (r < 0) {
+            forget_drained(io, events);
+            return r == -EPERM ? -EINVAL : r; /* a file, which is never ready for anything else */
+        }
     }
 }

@@ -59,7 +59,7 @@ static inline void rt_io_drained(struct rt_io *io, enum rt_dir dir)
 
 /* Suspends until any of the poll events may have come. 0: try again. -ETIMEDOUT, -ECANCELED, -EBADF
  * (closed meanwhile), -EBUSY, -ENOMEM, -errno of the registration. On -EPERM the kernel cannot poll
- * it: always ready. */
+ * it: a file, always ready to be read and written. */
 int rt_io_wait(struct rt_io *io, unsigned events);
 /* The same for any of several owned descriptors, until `until` at the latest, whatever their
  * timeouts. 0: try each again, but for those that are not inside any more: they were closed.

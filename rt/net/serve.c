@@ -373,6 +373,7 @@ int skua_serve_with(int fd, skua_conn_fn handler, void *arg, const struct skua_s
     s.io.has_deadline = true;
     s.io.deadline = RT_NEVER;
     r = accept_all(&s);
+    rt_fd_doubt(s.io.rec, RT_DIR_IN); /* the backlog may not be empty: whoever accepts next looks */
     SKUA_IGNORE(rt_io_end(&s.io, 0));
     return finish(&s, opts ? opts->drain : 0, r);
 }

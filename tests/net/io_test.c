@@ -229,6 +229,33 @@ static void test_io_timeouts_end_waits_and_nothing_else(void **state)
     run_all(check_timeouts);
 }
 
+/* A look for something else must not pass for one that found nothing to read. */
+static void *check_looks(void *arg)
+{
+    static const unsigned events[] = {POLLPRI, POLLRDHUP, POLLPRI | POLLRDHUP};
+    int fds[2];
+    char byte;
+    (void)arg;
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        tcp_pair(fds);
+        assert_int_equal(skua_read(fds[0], &byte, 1, 0.001), -ETIMEDOUT); /* registered */
+        assert_int_equal(skua_write(fds[1], "ab", 2, 1.0), 2);
+        let_others_wait(); /* all events are told */
+        assert_int_equal(skua_read(fds[0], &byte, 1, 5.0), 1);
+        assert_int_equal(skua_poll_fd(fds[0], events[i], 0), -ETIMEDOUT);
+        assert_int_equal(skua_read(fds[0], &byte, 1, 5.0), 1);
+        assert_int_equal(byte, 'b');
+        close_pair(fds);
+    }
+    return NULL;
+}
+
+static void test_io_a_look_for_something_else_hides_no_bytes(void **state)
+{
+    (void)state;
+    run_all(check_looks);
+}
+
 /* --- ended by others --- */
 
 static void *check_close_wakes(void *arg)
@@ -440,6 +467,7 @@ static void *check_file(void *arg)
     assert_true(fd >= 0);
     assert_int_equal(unlink(name), 0);
     assert_int_equal(skua_poll_fd(fd, POLLIN | POLLOUT, 1.0), POLLIN | POLLOUT);
+    assert_int_equal(skua_poll_fd(fd, POLLPRI, 1.0), -EINVAL); /* it never has that */
     assert_int_equal(skua_write(fd, "content", 7, 1.0), 7);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_int_equal(skua_read(fd, buf, sizeof buf, 1.0), 7);
@@ -532,6 +560,7 @@ int main(int argc, char **argv)
         NET_TEST(test_io_moves_bytes),
         NET_TEST(test_io_writes_all_of_it_and_keeps_both_directions_apart),
         NET_TEST(test_io_timeouts_end_waits_and_nothing_else),
+        NET_TEST(test_io_a_look_for_something_else_hides_no_bytes),
         NET_TEST(test_io_close_wakes_waiters),
         NET_TEST(test_io_close_from_a_plain_thread),
         NET_TEST(test_io_cancel_ends_a_wait),

@@ -405,6 +405,42 @@ static void test_serve_ends_with_the_runtime(void **state)
     }
 }
 
+static void *serve_cancelled(void *arg)
+{
+    skua_cancel(skua_current_task(), NULL);
+    return serve_call(arg);
+}
+
+/* Cancelled before it can wait for a connection to end: whoever accepts next finds the others. */
+static void *check_backlog(void *arg)
+{
+    struct shop s = {.fd = skua_listen("127.0.0.1:0"), .max = 1, .handler = hold};
+    int fds[3];
+    (void)arg;
+    assert_int_equal(skua_accept(s.fd, 0.001), -ETIMEDOUT); /* registered */
+    address_of(s.fd, s.addr);
+    for (int i = 0; i < 3; i++)
+        fds[i] = skua_connect(s.addr, 5.0);
+    let_others_wait(); /* all events are told */
+    join(skua_spawn(serve_cancelled, &s));
+    assert_int_equal(s.r, -ECANCELED);
+    for (int i = 1; i < 3; i++) {
+        int conn = skua_accept(s.fd, 5.0);
+        assert_true(conn >= 0);
+        assert_int_equal(skua_close(conn), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(skua_close(fds[i]), 0);
+    assert_int_equal(skua_close(s.fd), 0);
+    return NULL;
+}
+
+static void test_serve_cancelled_at_its_limit_leaves_the_backlog_in_sight(void **state)
+{
+    (void)state;
+    run_all(check_backlog);
+}
+
 /* --- errors --- */
 
 static void *check_arguments(void *arg)
@@ -535,6 +571,7 @@ int main(void)
         NET_TEST(test_serve_can_be_closed_at_its_limit),
         NET_TEST(test_serve_closes_what_is_still_its_own),
         NET_TEST(test_serve_cancel_cancels_its_handlers),
+        NET_TEST(test_serve_cancelled_at_its_limit_leaves_the_backlog_in_sight),
         NET_TEST(test_serve_drains),
         NET_TEST(test_serve_second_cancel_cuts_the_drain_short),
         NET_TEST(test_serve_ends_with_the_runtime),
