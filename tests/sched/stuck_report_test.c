@@ -3,52 +3,23 @@
  * function it is in, and who waits for it; it comes with one worker, too, and leaves SIGURG as it
  * was. Method: scenarios in processes of their own, whose culprits hold their worker until they
  * have read the report from their own stderr, a pipe. */
+#include "stderr.h"
 #include "t.h"
 
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/san.h"
 #include "sched/runtime.h"
 
 enum { PATIENCE = 20 };
 
-static int  from_stderr, real_stderr;
-static char report[8192];
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the report */
-
-static void catch_stderr(void)
-{
-    int fds[2];
-    if (pipe(fds) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
-        exit(9);
-    real_stderr = dup(STDERR_FILENO);
-    from_stderr = fds[0];
-    dup2(fds[1], STDERR_FILENO);
-}
-
-static bool has_come(const char *text)
-{
-    pthread_mutex_lock(&mutex);
-    size_t  used = strlen(report);
-    ssize_t n = read(from_stderr, report + used, sizeof report - 1 - used);
-    if (n > 0)
-        report[used + (size_t)n] = '\0';
-    bool found = strstr(report, text) != NULL;
-    pthread_mutex_unlock(&mutex);
-    return found;
-}
-
 /* Found by its name in the backtrace, which is why it is not static. */
 void hold_until_reported(const char *text);
 __attribute__((noinline)) void hold_until_reported(const char *text)
 {
     double deadline = t_wall() + PATIENCE;
-    while (!has_come(text) && t_wall() < deadline)
+    while (!t_stderr_has(text) && t_wall() < deadline)
         continue;
     __asm__ volatile("" ::: "memory"); /* no tail call */
 }
@@ -108,9 +79,9 @@ static void *all_main(void *text)
 static int run(skua_fn fn, const char *until, int workers)
 {
     setenv("SKUA_STALL_MS", "40", 1);
-    catch_stderr();
+    t_stderr_catch();
     int r = skua_run(fn, (void *)(uintptr_t)until, .workers = workers, .spare_threads = -1);
-    (void)!write(real_stderr, report, strlen(report));
+    t_stderr_give_back();
     return r == 0 ? 0 : 1;
 }
 
@@ -172,13 +143,6 @@ static const struct t_scenario scenarios[] = {
     { 0 },
 };
 
-static void check_text(const struct t_child *child, const char *text)
-{
-    if (!strstr(child->text, text))
-        print_error("no \"%s\" in:\n%s\n", text, child->text);
-    assert_non_null(strstr(child->text, text));
-}
-
 static void test_culprit_is_named_and_shown(void **state)
 {
     static const char *const names[] = { "one", "two" };
@@ -187,13 +151,13 @@ static void test_culprit_is_named_and_shown(void **state)
         struct t_child child;
         t_child_run(names[i], &child);
         assert_true(t_child_exited(&child, 0));
-        check_text(&child, "has held worker 0 for ");
-        check_text(&child, "patients");
+        t_child_wrote(&child, "has held worker 0 for ");
+        t_child_wrote(&child, "patients");
         if (RT_TSAN)
             continue; /* no signals there: number and groups only */
-        check_text(&child, "culprit (spawned at ");
-        check_text(&child, "stuck_report_test.c:");
-        check_text(&child, "    at ");
+        t_child_wrote(&child, "culprit (spawned at ");
+        t_child_wrote(&child, "stuck_report_test.c:");
+        t_child_wrote(&child, "    at ");
     }
 }
 
@@ -205,8 +169,8 @@ static void test_a_callback_is_a_culprit_too(void **state)
         skip();
     t_child_run("callback", &child);
     assert_true(t_child_exited(&child, 0));
-    check_text(&child, "a callback has held worker 0 for ");
-    check_text(&child, "wait for it: main");
+    t_child_wrote(&child, "a callback has held worker 0 for ");
+    t_child_wrote(&child, "wait for it: main");
 }
 
 static void test_a_task_whose_exception_handler_holds_is_a_culprit_too(void **state)
@@ -215,9 +179,9 @@ static void test_a_task_whose_exception_handler_holds_is_a_culprit_too(void **st
     (void)state;
     t_child_run("handler", &child);
     assert_true(t_child_exited(&child, 0));
-    check_text(&child, "Task-1 has held worker 0 for ");
-    check_text(&child, "ms without suspending");
-    check_text(&child, "wait for it: main");
+    t_child_wrote(&child, "Task-1 has held worker 0 for ");
+    t_child_wrote(&child, "ms without suspending");
+    t_child_wrote(&child, "wait for it: main");
 }
 
 static void test_all_held_is_said(void **state)
@@ -226,7 +190,7 @@ static void test_all_held_is_said(void **state)
     (void)state;
     t_child_run("all", &child);
     assert_true(t_child_exited(&child, 0));
-    check_text(&child, "everything waits until one is back");
+    t_child_wrote(&child, "everything waits until one is back");
 }
 
 static void test_a_foreign_handler_stays(void **state)
@@ -235,7 +199,7 @@ static void test_a_foreign_handler_stays(void **state)
     (void)state;
     t_child_run("signal_taken", &child);
     assert_true(t_child_exited(&child, 0));
-    check_text(&child, "Task-");
+    t_child_wrote(&child, "Task-");
     assert_null(strstr(child.text, "    at "));
 }
 

@@ -2,6 +2,7 @@
 /* A run that nothing can end any more ends with -EDEADLK and says who waits for whom; one that
  * something may still end does not. Each case is a process of its own, without threads but the
  * runtime's, since those of others count. */
+#include "../support/stderr.h"
 #include "../support/t.h"
 
 #include <fcntl.h>
@@ -181,13 +182,6 @@ static int kinds_scenario(void)
     return verdict(skua_run(kinds_main, NULL), -EDEADLK);
 }
 
-static void expect_text(const struct t_child *child, const char *text)
-{
-    if (!strstr(child->text, text))
-        print_error("no \"%s\" in:\n%s\n", text, child->text);
-    assert_non_null(strstr(child->text, text));
-}
-
 static void run_child(const char *scenario, struct t_child *child)
 {
     t_child_run(scenario, child);
@@ -204,12 +198,12 @@ static void test_tasks_that_await_each_other_are_a_deadlock(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         run_child(names[i], &child);
-        expect_text(&child, "deadlock: the run waits for Task-");
-        expect_text(&child, "nothing is left that could wake a task\nskua:   in a ring:\n");
-        expect_text(&child, "deadlock_test.c:");
-        expect_text(&child, ") awaits right\n");
-        expect_text(&child, ") awaits left\n");
-        expect_text(&child, ") waits for several tasks: left, right\n");
+        t_child_wrote(&child, "deadlock: the run waits for Task-");
+        t_child_wrote(&child, "nothing is left that could wake a task\nskua:   in a ring:\n");
+        t_child_wrote(&child, "deadlock_test.c:");
+        t_child_wrote(&child, ") awaits right\n");
+        t_child_wrote(&child, ") awaits left\n");
+        t_child_wrote(&child, ") waits for several tasks: left, right\n");
     }
 }
 
@@ -219,10 +213,10 @@ static void test_a_lock_names_who_holds_it(void **state)
     struct t_child child;
     (void)state;
     run_child("locks", &child);
-    expect_text(&child, ", held by first\n");
-    expect_text(&child, ", held by second\n");
-    expect_text(&child, "waits for the tasks of a group: ");
-    expect_text(&child, "in a ring:");
+    t_child_wrote(&child, ", held by first\n");
+    t_child_wrote(&child, ", held by second\n");
+    t_child_wrote(&child, "waits for the tasks of a group: ");
+    t_child_wrote(&child, "in a ring:");
 }
 
 static void test_what_nobody_will_do_is_named(void **state)
@@ -231,14 +225,14 @@ static void test_what_nobody_will_do_is_named(void **state)
     struct t_child child;
     (void)state;
     run_child("future", &child);
-    expect_text(&child, "awaits nobodys, which nobody completes");
+    t_child_wrote(&child, "awaits nobodys, which nobody completes");
     run_child("idle_threads", &child);
     run_child("kinds", &child);
-    expect_text(&child, "getter (spawned at ");
-    expect_text(&child, "waits for an element of a queue at 0x");
-    expect_text(&child, "waits for an event at 0x");
-    expect_text(&child, "waits for a semaphore at 0x");
-    expect_text(&child, "waits for a condition at 0x");
+    t_child_wrote(&child, "getter (spawned at ");
+    t_child_wrote(&child, "waits for an element of a queue at 0x");
+    t_child_wrote(&child, "waits for an event at 0x");
+    t_child_wrote(&child, "waits for a semaphore at 0x");
+    t_child_wrote(&child, "waits for a condition at 0x");
 }
 
 /* ---- loops and runners ---- */
@@ -438,21 +432,9 @@ static void test_a_thread_call_that_was_abandoned_counts(void **state)
 
 /* ---- other threads ---- */
 
-static int  from_stderr;
-static char report[8000];
-
-static bool has_come(const char *text)
-{
-    size_t  used = strlen(report);
-    ssize_t n = read(from_stderr, report + used, sizeof report - 1 - used);
-    if (n > 0)
-        report[used + (size_t)n] = '\0';
-    return strstr(report, text) != NULL;
-}
-
 static void *ends_when_reported(void *arg)
 {
-    for (double until = t_wall() + 20; !has_come("skua_hold() says") && t_wall() < until;)
+    for (double until = t_wall() + 20; !t_stderr_has("skua_hold() says") && t_wall() < until;)
         t_nap(0.01);
     end_it(NULL);
     return arg;
@@ -471,15 +453,10 @@ static void *thread_main(void *fn)
 
 static int thread_scenario(void)
 {
-    int fds[2], before = dup(STDERR_FILENO);
-    if (pipe(fds) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
-        return 9;
-    from_stderr = fds[0];
-    dup2(fds[1], STDERR_FILENO);
+    t_stderr_catch();
     int r = skua_run(thread_main, (void *)(uintptr_t)ends_when_reported);
-    dup2(before, STDERR_FILENO);
-    SKUA_IGNORE(has_come(""));
-    SKUA_IGNORE(write(before, report, strlen(report)));
+    SKUA_IGNORE(t_stderr_has("")); /* the rest */
+    t_stderr_give_back();
     return verdict(r, 0);
 }
 
@@ -531,7 +508,7 @@ static void test_with_another_thread_it_is_said_and_waited_for(void **state)
     if (!is_chosen())
         skip();
     run_child("thread", &child);
-    expect_text(&child, "only another thread of the process could wake a task");
+    t_child_wrote(&child, "only another thread of the process could wake a task");
     assert_null(strstr(strstr(child.text, "deadlock:") + 1, "deadlock:"));
 }
 

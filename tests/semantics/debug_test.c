@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Debug mode: rule 17. Each case is a process of its own, since it is about what that process
  * writes to stderr. Who is slow is slow until its report has come, so nothing here is timed. */
+#include "../support/stderr.h"
 #include "../support/t.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/san.h"
 
@@ -16,39 +13,10 @@ enum { PATIENCE = 20 };
 
 /* ---- slow callbacks ---- */
 
-static int  from_stderr, real_stderr;
-static char report[8000];
-
-static void catch_stderr(void)
-{
-    int fds[2];
-    if (pipe(fds) < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
-        exit(9);
-    real_stderr = dup(STDERR_FILENO);
-    from_stderr = fds[0];
-    dup2(fds[1], STDERR_FILENO);
-}
-
-static bool has_come(const char *text)
-{
-    size_t  used = strlen(report);
-    ssize_t n = read(from_stderr, report + used, sizeof report - 1 - used);
-    if (n > 0)
-        report[used + (size_t)n] = '\0';
-    return strstr(report, text) != NULL;
-}
-
 static void hold_until(const char *text)
 {
-    for (double end = t_wall() + PATIENCE; !has_come(text) && t_wall() < end;)
+    for (double end = t_wall() + PATIENCE; !t_stderr_has(text) && t_wall() < end;)
         continue;
-}
-
-static int give_back(int r)
-{
-    while (read(from_stderr, report, 1) > 0)
-        continue;
-    return r == 0 ? 0 : 1;
 }
 
 static void slow_callback(void *arg)
@@ -60,7 +28,7 @@ static void slow_callback(void *arg)
 /* Again and again something short, until the watch has said that the long one is over. */
 static void *wait_for_the_end(void *text)
 {
-    for (double end = t_wall() + PATIENCE; !has_come(text) && t_wall() < end;)
+    for (double end = t_wall() + PATIENCE; !t_stderr_has(text) && t_wall() < end;)
         T_EXPECT_INT(skua_sleep(0.001), 0);
     return NULL;
 }
@@ -87,10 +55,10 @@ static void *task_main(void *text)
 
 static int slow(skua_fn fn, const char *text)
 {
-    catch_stderr();
+    t_stderr_catch();
     int r = skua_run(fn, (void *)(uintptr_t)text, .debug = true);
-    (void)!write(real_stderr, report, strlen(report));
-    return t_failures() ? 2 : give_back(r);
+    t_stderr_give_back();
+    return t_failures() ? 2 : r == 0 ? 0 : 1;
 }
 
 static int slow_callback_scenario(void)
@@ -111,13 +79,6 @@ static unsigned count_of(const char *text, const char *word)
     return n;
 }
 
-static void expect_text(const struct t_child *child, const char *text)
-{
-    if (!strstr(child->text, text))
-        print_error("no \"%s\" in:\n%s\n", text, child->text);
-    assert_non_null(strstr(child->text, text));
-}
-
 static void test_rule_17_a_slow_callback_is_named_while_it_runs_and_measured(void **state)
 {
     /* Goal: one report with a backtrace while it still holds the loop, one line at its end. */
@@ -128,8 +89,8 @@ static void test_rule_17_a_slow_callback_is_named_while_it_runs_and_measured(voi
     t_child_run("slow_callback", &child);
     assert_true(t_child_exited(&child, 0));
     assert_int_equal(count_of(child.text, "has held worker 0 for"), 1);
-    expect_text(&child, "held worker 0 for");
-    expect_text(&child, "ms in all");
+    t_child_wrote(&child, "held worker 0 for");
+    t_child_wrote(&child, "ms in all");
 }
 
 static void test_rule_17_a_slow_task_likewise(void **state)
@@ -140,7 +101,7 @@ static void test_rule_17_a_slow_task_likewise(void **state)
     t_child_run("slow_task", &child);
     assert_true(t_child_exited(&child, 0));
     assert_int_equal(count_of(child.text, "has held worker 0 for"), 1);
-    expect_text(&child, "ms in all");
+    t_child_wrote(&child, "ms in all");
 }
 
 /* ---- the wrong thread ---- */
@@ -202,8 +163,8 @@ static void test_rule_17_a_call_on_the_wrong_thread_is_refused_and_named(void **
     t_child_run("wrong_thread", &child);
     assert_true(t_child_exited(&child, 0));
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        expect_text(&child, calls[i]);
-    expect_text(&child, "skua_call_soon() in a free task");
+        t_child_wrote(&child, calls[i]);
+    t_child_wrote(&child, "skua_call_soon() in a free task");
     t_child_run("wrong_thread_quiet", &child);
     assert_true(t_child_exited(&child, 0));
     assert_string_equal(child.text, "");

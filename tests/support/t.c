@@ -340,6 +340,13 @@ bool t_child_killed(const struct t_child *child, int signo)
     return is;
 }
 
+void t_child_wrote(const struct t_child *child, const char *text)
+{
+    if (!strstr(child->text, text))
+        print_error("no \"%s\" in:\n%s\n", text, child->text);
+    assert_non_null(strstr(child->text, text));
+}
+
 static int run_scenario(const char *name, const struct t_scenario *scenarios)
 {
     running_test = name;

@@ -64,6 +64,7 @@ struct t_child {
 void t_child_run(const char *scenario, struct t_child *ret_child);
 bool t_child_exited(const struct t_child *child, int code);
 bool t_child_killed(const struct t_child *child, int signo);
+void t_child_wrote(const struct t_child *child, const char *text); /* asserts that */
 
 /* ---- actors: tasks many tests cast ---- */
 #define T_PTR(n) ((void *)(intptr_t)(n))
