@@ -112,14 +112,38 @@ static bool is_ours(struct rt_runtime *rt, struct skua_task *t)
     return rt_load_relaxed(&t->runtime) == rt->id && rt_task_kind(t) < RT_KIND_FUTURE;
 }
 
-/* All tasks of the runtime. False: one of them will go on. */
+/* Retained; NULL: no task of the runtime, or one that has ended. */
+static struct skua_task *task_at(struct rt_runtime *rt, uint32_t slot)
+{
+    struct skua_task *t = rt_slab_at(slot);
+    return t && is_ours(rt, t) && rt_st_try_retain_pending(&t->state) ? t : NULL;
+}
+
+/* Who was found to go on when it was looked last, the one that listens for instance, mostly does so
+ * still: the walk to it is saved. */
+static bool last_one_goes_on(struct rt_runtime *rt)
+{
+    struct skua_task *t = task_at(rt, rt->goes_on);
+    bool              goes_on = t && !waits_for_tasks(rt, t);
+    if (t)
+        rt_task_unref(NULL, t);
+    return goes_on;
+}
+
+/* All tasks of the runtime. False: one of them will go on. Those alive are counted, since they may
+ * be few in a slab that has seen many. A plain thread that spawns meanwhile counts its task before
+ * it posts it: one that is missed here was not there yet. */
 static bool collect(struct stuck *s)
 {
+    uint64_t left = rt_runtime_alive(s->rt);
     uint32_t carved = rt_slab_carved();
-    for (uint32_t slot = 1; slot <= carved; slot++) {
-        struct skua_task *t = rt_slab_at(slot);
-        if (t && is_ours(s->rt, t) && rt_st_try_retain_pending(&t->state) && !collect_one(s, t))
+    for (uint32_t slot = 1; left > 0 && slot <= carved; slot++) {
+        struct skua_task *t = task_at(s->rt, slot);
+        if (t && !collect_one(s, t)) {
+            s->rt->goes_on = slot;
             return false;
+        }
+        left -= t != NULL;
     }
     return true;
 }
@@ -293,20 +317,22 @@ static enum rt_stuck judge(struct rt_runtime *rt, bool is_late)
         return RT_STUCK_NO;
     if (rt_load_sc(&rt->busy) > 0 || rt_load_sc(&holds) > 0)
         return RT_STUCK_ASK;
-    if (has_sources(rt)) /* most of the time: saves the count */
+    if (has_sources(rt) || last_one_goes_on(rt)) /* most of the time: saves the counts */
         return RT_STUCK_NO;
     /* Counted before all else is looked at: one that has ended by now may have woken somebody, who
      * is seen then; and nobody is there to make new ones. */
     bool          others = has_others(rt);
+    bool          is_told = rt_load_relaxed(&rt->deadlock_told); /* relaxed: as waited_for */
     enum rt_stuck found = RT_STUCK_NO;
+    if (others && is_late && is_told) /* nothing new before they are gone, or somebody is up */
+        return RT_STUCK_LATER;
     if (!has_sources(rt) && collect(&s) && !rt_task_is_done(main)) {
         found = others ? RT_STUCK_LATER : RT_STUCK_YES;
         bool ends = found == RT_STUCK_YES;
-        /* relaxed, both: read and written while worker 0 sleeps */
-        if (ends || (is_late && !rt_load_relaxed(&rt->deadlock_told)))
+        if (ends || (is_late && !is_told))
             tell(&s, main, ends);
         if (is_late)
-            rt_store_relaxed(&rt->deadlock_told, 1);
+            rt_store_relaxed(&rt->deadlock_told, 1); /* relaxed: likewise */
     }
     let_go(&s);
     if (found == RT_STUCK_YES)

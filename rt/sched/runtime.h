@@ -52,6 +52,7 @@ struct rt_runtime {
     RT_ATOMIC(uint64_t) snapshot;
     unsigned            started;    /* worker threads that run: 1..started */
     RT_ATOMIC(struct skua_task *) waited_for; /* by a run of the loop; NULL: it runs for ever */
+    uint32_t            goes_on;    /* slot of a task that needs no other to go on; the watch's */
     RT_ATOMIC(uint32_t) deadlock_told; /* what only another thread could end, in this run */
     RT_ATOMIC(uint32_t) deadlocked; /* the run that waits ends with -EDEADLK */
     RT_ATOMIC(uint32_t) phase;      /* enum rt_rt_phase */

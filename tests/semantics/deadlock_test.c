@@ -525,6 +525,44 @@ static void test_a_hold_and_a_loop_that_runs_for_ever_wait_in_silence(void **sta
     assert_string_equal(child.text, "");
 }
 
+/* ---- what the watch remembers ---- */
+
+static void *recycled_main(void *arg)
+{
+    skua_task *t[1000];
+    pid_t pid = later(0, ends[1]);
+    (void)arg;
+    for (int i = 0; i < 1000; i++)
+        t[i] = skua_go(nothing, NULL);
+    SKUA_IGNORE(skua_gather(t, 1000, NULL, SKUA_RELEASE));
+    end = skua_future_new();
+    T_EXPECT_INT(skua_join(skua_spawn(wait_for_fd, NULL), NULL), 0); /* seen to go on */
+    waitpid(pid, NULL, 0);
+    skua_release(end);
+    end = skua_future_new();
+    int r = skua_join(skua_spawn(waits_for, &end, .name = "second life"), NULL);
+    skua_release(end);
+    return skua_fail(r);
+}
+
+static int recycled_scenario(void)
+{
+    if (pipe(ends) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        return 9;
+    return verdict(skua_run(recycled_main, NULL), -EDEADLK);
+}
+
+static void test_a_task_in_the_place_of_one_that_went_on_is_looked_at(void **state)
+{
+    /* Goal: the object of a task that waited for a descriptor while all slept is another's by now;
+     * the report names all that are left. */
+    struct t_child child;
+    (void)state;
+    run_child("recycled", &child);
+    t_child_wrote(&child, "second life (spawned at ");
+    t_child_wrote(&child, "Task-1 (spawned at skua_run) awaits second life");
+}
+
 static const struct CMUnitTest tests[] = {
     T_TEST(test_tasks_that_await_each_other_are_a_deadlock),
     T_TEST(test_a_lock_names_who_holds_it),
@@ -532,6 +570,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_a_loop_and_a_runner_say_so_and_go_on),
     T_TEST(test_what_may_still_happen_is_no_deadlock),
     T_TEST(test_a_thread_call_that_was_abandoned_counts),
+    T_TEST(test_a_task_in_the_place_of_one_that_went_on_is_looked_at),
     T_TEST(test_with_another_thread_it_is_said_and_waited_for),
     T_TEST(test_a_hold_and_a_loop_that_runs_for_ever_wait_in_silence),
 };
@@ -547,6 +586,7 @@ static const struct t_scenario scenarios[] = {
     { "runner", runner_scenario },
     { "exempt", exempt_scenario },
     { "abandoned", abandoned_scenario },
+    { "recycled", recycled_scenario },
     { "thread", thread_scenario },
     { "hold", hold_scenario },
     { "forever", forever_scenario },
