@@ -230,6 +230,6 @@ int skua_process_exec_with(const char *const *argv, skua_process **ret_process,
 int skua_process_shell_with(const char *command, skua_process **ret_process,
                             const struct skua_process_opts *opts)
 {
-    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    const char *argv[] = {"/bin/sh", "-c", "--", command, NULL}; /* it may begin with a dash */
     return command ? skua_process_exec_with(argv, ret_process, opts) : -EINVAL;
 }

@@ -81,6 +81,19 @@ static void test_process_starts_with_its_signals_in_order(void **state)
     signal(SIGPIPE, pipe_before);
 }
 
+/* What looks like an option is not one of the shell. */
+static void *dash_main(void *arg)
+{
+    skua_free(output_of("-no-such-program 2>/dev/null || exit 5", "", 5));
+    expect_output("+no-such-program 2>/dev/null || echo called", "", "called\n");
+    return arg;
+}
+
+static void test_process_shell_takes_any_command(void **state)
+{
+    run_clean(dash_main);
+}
+
 /* --- it cannot be started --- */
 
 static void *missing_main(void *arg)
@@ -296,6 +309,7 @@ static const struct t_scenario scenarios[] = {
 static const struct CMUnitTest tests[] = {
     T_TEST(test_process_sees_what_it_was_given_and_nothing_else),
     T_TEST(test_process_starts_with_its_signals_in_order),
+    T_TEST(test_process_shell_takes_any_command),
     T_TEST(test_process_that_cannot_be_started_leaves_nothing),
     T_TEST(test_process_each_system_call_fails_once),
     T_TEST(test_process_each_allocation_fails_once),
