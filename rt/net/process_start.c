@@ -136,9 +136,21 @@ static int get_pidfd(struct skua_process *p)
     return 0;
 }
 
+/* A pidfd, or -errno. Nobody is a child of himself, so a wait by it says -ECHILD where there are
+ * such waits. */
+static int keep_place(void)
+{
+    int code;
+    int fd = rt_sys_pidfd_open(rt_sys_getpid());
+    if (fd < 0 || rt_sys_pidfd_wait(fd, true, &code) != -EINVAL)
+        return fd;
+    SKUA_IGNORE(rt_sys_close(fd)); /* the first error is reported */
+    return -ENOSYS;
+}
+
 static int start_child(struct start *s)
 {
-    int kept = rt_sys_pidfd_open(rt_sys_getpid());
+    int kept = keep_place();
     if (kept < 0)
         return kept;
     int pid = rt_sys_child_start(&s->plan);
