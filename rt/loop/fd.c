@@ -226,17 +226,17 @@ bool rt_fd_try(struct rt_fd *rec, enum rt_dir dir, uint32_t *ret_seen)
     return rt_token_begin(token(rec, dir), ret_seen);
 }
 
-void rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen)
+bool rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen)
 {
-    rt_token_drained(token(rec, dir), seen);
+    return rt_token_drained(token(rec, dir), seen);
 }
 
-void rt_fd_short_read(struct rt_fd *rec, uint32_t seen)
+bool rt_fd_short_read(struct rt_fd *rec, uint32_t seen)
 {
     if (rec->kind != RT_FD_TCP ||
         (rt_load_acquire(&rec->use) & RT_FD_ODD)) /* pairs: FD-ODD <- note_odd */
-        return;
-    rt_fd_drained(rec, RT_DIR_IN, seen);
+        return true;
+    return rt_fd_drained(rec, RT_DIR_IN, seen);
 }
 
 /* --- waiting: owned --- */

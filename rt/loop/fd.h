@@ -92,11 +92,12 @@ bool rt_fd_resume(struct rt_fd *rec, uint32_t generation);
 
 /* Before the system call: true = try it, false = known to be drained, wait at once. */
 bool rt_fd_try(struct rt_fd *rec, enum rt_dir dir, uint32_t *ret_seen);
-/* After it took everything: remembers that, unless an event came meanwhile. */
-void rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen);
+/* After it took everything: remembers that, unless an event came meanwhile. False: another task
+ * waits because of what this one said too late; the caller kicks. */
+bool rt_fd_drained(struct rt_fd *rec, enum rt_dir dir, uint32_t seen);
 /* After a read that returned less than asked for: the same where that means that nothing is left.
  */
-void rt_fd_short_read(struct rt_fd *rec, uint32_t seen);
+bool rt_fd_short_read(struct rt_fd *rec, uint32_t seen);
 
 /* Owned, inside. Leave the name of a wait. 0: an event or a close will claim it. 1: try again, the
  * name is not kept. -EBADF: closed meanwhile. -EBUSY: another task waits for this direction.

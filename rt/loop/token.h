@@ -41,16 +41,17 @@ static inline bool rt_token_begin(struct rt_token t, uint32_t *ret_seen)
 }
 
 /* After it took everything. An event raises the tick first and sets the token then; here it is the
- * other way round, so one of both sees the other. */
-static inline void rt_token_drained(struct rt_token t, uint32_t seen)
+ * other way round, so one of both sees the other. False: an event came meanwhile, and a task has
+ * believed the mark and waits: the caller makes up for the event. */
+static inline bool rt_token_drained(struct rt_token t, uint32_t seen)
 {
     uint64_t word = 0;
     if (!rt_cas_sc(t.dir, &word, RT_FD_DRAINED)) /* pairs: FD-DIR -> rt_token_wait */
-        return;
+        return true;
     if (rt_load_sc(t.tick) == seen) /* pairs: FD-TICK <- rt_token_event */
-        return;
+        return true;
     word = RT_FD_DRAINED;
-    (void)rt_cas_sc(t.dir, &word, RT_FD_TOKEN);
+    return rt_cas_sc(t.dir, &word, RT_FD_TOKEN) || !rt_token_is_name(word);
 }
 
 /* Leaves the name of a wait. 0: an event will claim it; else what is there: a name, or the reason

@@ -60,6 +60,13 @@ int rt_io_resume(struct rt_io *io)
     return io->inside ? 0 : -EBADF;
 }
 
+void rt_io_kick(struct rt_io *io, enum rt_dir dir)
+{
+    struct rt_fifo out = {0};
+    rt_fd_kick(io->rec, dir, &out);
+    rt_ready_batch(&out);
+}
+
 /* --- wait --- */
 
 static bool has_dir(unsigned events, enum rt_dir dir)
@@ -218,7 +225,7 @@ static void note_drained(struct rt_io *io, unsigned events)
 {
     for (int dir = 0; dir < RT_DIRS; dir++)
         if (has_dir(events, (enum rt_dir)dir))
-            rt_fd_drained(io->rec, (enum rt_dir)dir, io->seen);
+            rt_io_drained(io, (enum rt_dir)dir);
 }
 
 /* There may be other things to read than the one that was looked for. */

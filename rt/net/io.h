@@ -52,9 +52,19 @@ static inline bool rt_io_try(struct rt_io *io, enum rt_dir dir)
     return try_it || io->timeout <= 0;
 }
 
+/* Whoever waits for the direction tries again. */
+void rt_io_kick(struct rt_io *io, enum rt_dir dir);
+
 static inline void rt_io_drained(struct rt_io *io, enum rt_dir dir)
 {
-    rt_fd_drained(io->rec, dir, io->seen);
+    if (RT_UNLIKELY(!rt_fd_drained(io->rec, dir, io->seen)))
+        rt_io_kick(io, dir);
+}
+
+static inline void rt_io_short_read(struct rt_io *io)
+{
+    if (RT_UNLIKELY(!rt_fd_short_read(io->rec, io->seen)))
+        rt_io_kick(io, RT_DIR_IN);
 }
 
 /* Suspends until any of the poll events may have come. 0: try again. -ETIMEDOUT, -ECANCELED, -EBADF

@@ -78,7 +78,7 @@ static ssize_t get_owned(struct rt_io *io, void *buf, size_t n)
         return -EAGAIN;
     ssize_t got = rt_sys_read(io->fd, buf, n);
     if (got > 0 && (size_t)got < n)
-        rt_fd_short_read(io->rec, io->seen);
+        rt_io_short_read(io);
     if (got == -EAGAIN)
         rt_io_drained(io, RT_DIR_IN);
     return got;

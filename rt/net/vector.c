@@ -61,7 +61,7 @@ static ssize_t read_owned(struct rt_io *io, const struct iovec *iov, int n, size
         if (rt_io_try(io, RT_DIR_IN)) {
             ssize_t got = rt_sys_readv(io->fd, iov, n);
             if (got > 0 && (size_t)got < total)
-                rt_fd_short_read(io->rec, io->seen);
+                rt_io_short_read(io);
             if (got != -EAGAIN)
                 return got;
             rt_io_drained(io, RT_DIR_IN);

@@ -28,6 +28,8 @@ static const model_mutant model_mutants[] = {
     { "UNWAIT_BLIND", "readers", "rt_token_unwait", "cas_sc", MODEL_BLIND },
     /* MUTANT: STALE_WAKE: a name is claimed without looking whether it is over */
     { "STALE_WAKE", "readers", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: LATE_NO_KICK: who believed a mark that came too late is left asleep */
+    { "LATE_NO_KICK", "late", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: BELL_DOWN_RELAXED: the sleeper's mark is not in the total order */
     { "BELL_DOWN_RELAXED", "bell", "rt_bell_down", "xchg_sc", MODEL_RELAXED },
     /* MUTANT: BELL_DOWN_BLIND: the sleeper does not look whether its ring was taken */
@@ -105,6 +107,12 @@ struct token_base {
         return false;
     }
 
+    void drained(uint32_t seen)
+    {
+        if (!rt_token_drained(token(), seen) && !MODEL_IS("LATE_NO_KICK"))
+            deliver(0);
+    }
+
     /* One wait; `gives_up`: tries to end it by itself, as a timer would. */
     void wait_once(int i, uint64_t name, bool gives_up)
     {
@@ -132,7 +140,7 @@ struct token_base {
                 if (read_one())
                     wanted--;
                 else
-                    rt_token_drained(token(), seen);
+                    drained(seen);
                 continue;
             }
             wait_once(i, name, gives_up);
@@ -169,6 +177,23 @@ struct token_readers : rl::test_suite<token_readers, 3>, token_base {
             deliver(2);
         else
             deliver(1), deliver(1);
+    }
+};
+
+/* One that found nothing and says so late, beside one that reads on. */
+struct token_late : rl::test_suite<token_late, 3>, token_base {
+    void before() { setup(); }
+    void after() { tear_down(); }
+
+    void thread(unsigned id)
+    {
+        uint32_t seen;
+        if (id == 1)
+            read(1, 2, false);
+        else if (id == 2)
+            deliver(2);
+        else if (rt_token_begin(token(), &seen) && rt_load_acquire(&bytes) == 0)
+            drained(seen);
     }
 };
 
@@ -211,6 +236,7 @@ int main(int argc, char **argv)
     MODEL_BEGIN(argc, argv, "token");
     model_random<token_servers>("servers", 600000);
     model_random<token_readers>("readers", 600000);
+    model_random<token_late>("late", 400000);
     model_random<token_bell>("bell", 400000);
     model_bounded<token_bell>("bell", 3);
     return model_end();
