@@ -135,7 +135,9 @@ static int64_t read_call(struct rt_file_op *op)
     for (;;) {
         size_t want = piece_of(op->n - done);
         char *to = done ? (char *)op->buf + done : op->buf; /* which may be NULL for 0 bytes */
-        int64_t r = rt_file_get(op, op->fd, to, want);
+        int64_t r = -EINTR;
+        if (!skua_token_is_set(&op->token))
+            r = rt_file_get(op, op->fd, to, want);
         if (r < 0)
             return done && r != -EINTR ? (int64_t)done : r;
         done += (size_t)r;

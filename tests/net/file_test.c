@@ -7,6 +7,7 @@
 #include "t.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { SWEEP_MAX = 60 };
@@ -364,6 +365,56 @@ static void test_files_a_cancelled_close_has_closed(void **state)
     t_run(close_queued_main, NULL, .real_time = true);
 }
 
+/* --- cancelled in the middle of a long read --- */
+
+enum { STRIP = 8 << 20, STRIPS = 32 };
+
+/* So much room for so little memory: the same pages, again and again. */
+static char *map_strips(void)
+{
+    int fd = memfd_create("strip", MFD_CLOEXEC);
+    char *all = mmap(NULL, (size_t)STRIP * STRIPS, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    T_EXPECT(fd >= 0 && ftruncate(fd, STRIP) == 0 && all != MAP_FAILED);
+    for (size_t i = 0; i < STRIPS; i++)
+        T_EXPECT(mmap(all + i * STRIP, STRIP, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+                      0) != MAP_FAILED);
+    close(fd);
+    return all;
+}
+
+static int long_fd;
+static char *strips;
+
+static void *read_long(void *arg)
+{
+    T_EXPECT_INT(skua_file_read(long_fd, strips, (size_t)STRIP * STRIPS), -ECANCELED);
+    return arg;
+}
+
+static void *long_main(void *arg)
+{
+    strips = map_strips();
+    long_fd = open(in_folder("holes"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    T_EXPECT(long_fd >= 0 && ftruncate(long_fd, (off_t)STRIP * STRIPS) == 0);
+    rt_fault_arm(RT_SYS_FILE_READ, 0, 0); /* only counts */
+    skua_task *t = skua_spawn(read_long, NULL);
+    while (rt_fault_uses(RT_SYS_FILE_READ) == 0)
+        SKUA_IGNORE(skua_sleep(0.001));
+    T_EXPECT(skua_cancel(t, NULL));
+    T_EXPECT_INT(skua_join(t, NULL), 0);
+    T_EXPECT(rt_fault_uses(RT_SYS_FILE_READ) < STRIPS);
+    close(long_fd);
+    T_EXPECT_INT(unlink(in_folder("holes")), 0);
+    munmap(strips, (size_t)STRIP * STRIPS);
+    return arg;
+}
+
+static void test_files_a_cancelled_read_ends_after_its_piece(void **state)
+{
+    t_run(long_main, NULL, .real_time = true);
+}
+
 /* --- whole files --- */
 
 static void *limits_main(void *arg)
@@ -488,6 +539,7 @@ static const struct CMUnitTest tests[] = {
     FILE_TEST(test_files_a_cancelled_open_of_a_fifo_is_interrupted),
     FILE_TEST(test_files_work_where_the_program_uses_the_signal_itself),
     FILE_TEST(test_files_a_cancelled_close_has_closed),
+    FILE_TEST(test_files_a_cancelled_read_ends_after_its_piece),
     FILE_TEST(test_files_whole_ones_and_their_limit),
     FILE_TEST(test_files_an_atomic_write_shows_a_secret_to_nobody),
     FILE_TEST(test_files_a_mode_that_cannot_be_read_is_not_made_up),
