@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Every use and the reading of errno that belongs to it. */
@@ -171,6 +173,14 @@ RT_NOINLINE int rt_sys_fcntl_setfl(int fd, int flags)
 RT_NOINLINE int rt_sys_fcntl_dupfd(int fd, int min_fd)
 {
     return (int)RT_SYS_RETRY(RT_SYS_FCNTL, fcntl(fd, F_DUPFD_CLOEXEC, min_fd));
+}
+
+RT_NOINLINE bool rt_sys_is_terminal(int fd)
+{
+    struct termios how;
+    unsigned number;
+    return RT_SYS_RETRY(RT_SYS_IOCTL, tcgetattr(fd, &how)) == 0 &&
+           RT_SYS_RETRY(RT_SYS_IOCTL, ioctl(fd, TIOCGPTN, &number)) < 0;
 }
 
 RT_NOINLINE int rt_sys_pipe2(int ret_fds[2], int flags)

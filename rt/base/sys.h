@@ -54,6 +54,8 @@ int rt_sys_fstat(int fd, struct stat *ret_st);
 int rt_sys_fcntl_getfl(int fd);
 int rt_sys_fcntl_setfl(int fd, int flags);
 int rt_sys_fcntl_dupfd(int fd, int min_fd); /* F_DUPFD_CLOEXEC */
+/* A terminal, and not the master of one, which is another pair each time it is opened. */
+bool rt_sys_is_terminal(int fd);
 int rt_sys_pipe2(int ret_fds[2], int flags);
 int rt_sys_eventfd(void); /* nonblocking, close-on-exec */
 /* Adds 1. A full counter (EAGAIN) is as good: the reader has yet to see it. */
@@ -214,6 +216,7 @@ enum rt_sys_call {
     RT_SYS_CLOSE,
     RT_SYS_FSTAT,
     RT_SYS_FCNTL,
+    RT_SYS_IOCTL,
     RT_SYS_PIPE2,
     RT_SYS_EVENTFD,
     RT_SYS_EVENTFD_RING,

@@ -104,7 +104,7 @@ static int reopen(int fd, int flags)
     int r = rt_sys_fstat(fd, &st);
     if (r < 0)
         return r;
-    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+    if (!S_ISFIFO(st.st_mode) && !rt_sys_is_terminal(fd))
         return -EINVAL;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return rt_sys_open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY, 0);

@@ -211,6 +211,34 @@ static void *check_hang_up(void *arg)
     return arg;
 }
 
+static void *check_master(void *arg)
+{
+    for (int keep = 0; keep < 2; keep++) {
+        int fds[2];
+        char buf[8];
+        skua_stream *s;
+        raw_terminal(fds);
+        assert_int_equal(skua_stream_open(fds[0], fds[0], &s, .keep = keep), 0);
+        assert_int_equal(write(fds[1], "from\n", 5), 5);
+        assert_int_equal(skua_stream_read_line(s, buf, sizeof buf, 10.0), 5);
+        say(s, "to");
+        assert_int_equal(skua_stream_drain(s, 10.0), 0);
+        assert_int_equal(read(fds[1], buf, sizeof buf), 2);
+        skua_stream_release(s);
+        assert_int_equal(close(fds[1]), 0);
+        if (keep)
+            assert_int_equal(close(fds[0]), 0);
+    }
+    return arg;
+}
+
+static void test_masters_of_terminals_are_not_opened_anew(void **state)
+{
+    /* Each time that is another pair, whose other end nobody has. */
+    (void)state;
+    run_few(check_master);
+}
+
 static void test_terminals_hang_up_after_the_last_byte(void **state)
 {
     (void)state;
@@ -273,6 +301,7 @@ int main(void)
         NET_TEST(test_streams_of_one_side),
         NET_TEST(test_redirected_files),
         NET_TEST(test_terminals_hang_up_after_the_last_byte),
+        NET_TEST(test_masters_of_terminals_are_not_opened_anew),
         NET_TEST(test_names_of_both_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
