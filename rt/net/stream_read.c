@@ -117,10 +117,14 @@ static int enter(struct reading *rd)
     return r == 0 && rd->io.generation != rd->in.generation ? -EBADF : r;
 }
 
-static bool is_of_the_call(ssize_t r)
+/* The kernel may tell an error once, and an end from then on: what it has answered stays. */
+static ssize_t note_answer(struct skua_stream *s, ssize_t r)
 {
-    return r == -ETIMEDOUT || r == -ECANCELED || r == -ENOMEM || r == -EBADF || r == -EBUSY ||
-           r == -EPERM;
+    if (r == 0)
+        s->eof = true;
+    else if (r < 0 && r != -ENOMEM && r != -EBADF && r != -EFAULT)
+        s->in_error = (int)r;
+    return r;
 }
 
 /* Waits for bytes. How many came, 0 at the end of the stream, -errno. */
@@ -134,13 +138,9 @@ static ssize_t get(struct reading *rd, void *buf, size_t n)
     while (r >= 0 && (r = check_open(rd)) == 0) {
         r = rd->io.owned ? get_owned(&rd->io, buf, n) : get_foreign(rd->io.fd, buf, n);
         if (r != -EAGAIN)
-            break;
+            return note_answer(s, r);
         r = rt_io_wait(&rd->io, POLLIN);
     }
-    if (r == 0)
-        s->eof = true;
-    else if (r < 0 && !is_of_the_call(r))
-        s->in_error = (int)r;
     return r;
 }
 

@@ -254,11 +254,54 @@ static void test_without_the_kernel(void **state)
     run_with(check_calls, 1, false);
 }
 
+/* --- what the kernel says once --- */
+
+static void *check_timed_out(void *arg)
+{
+    /* It forgets the error that it has told: the next read would be the end of the stream. */
+    skua_stream *s[2];
+    char buf[64];
+    open_pair(UNIX, s);
+    say(s[1], "after it");
+    rt_fault_arm(RT_SYS_READ, 1, ETIMEDOUT);
+    assert_int_equal(skua_stream_read(s[0], buf, sizeof buf, 10.0), -ETIMEDOUT);
+    assert_int_equal(skua_stream_read(s[0], buf, sizeof buf, 10.0), -ETIMEDOUT);
+    release_pair(s);
+    return arg;
+}
+
+static void test_a_connection_that_timed_out_stays_so(void **state)
+{
+    (void)state;
+    run_few(check_timed_out);
+}
+
+static void *check_no_watch(void *arg)
+{
+    skua_stream *s[2];
+    char buf[64];
+    open_pair(UNIX, s);
+    rt_fault_arm(RT_SYS_EPOLL_CTL, 1, ENOSPC);
+    assert_int_equal(skua_stream_read(s[0], buf, sizeof buf, 10.0), -ENOSPC);
+    say(s[1], "later");
+    assert_int_equal(skua_stream_read(s[0], buf, sizeof buf, 10.0), 5);
+    release_pair(s);
+    return arg;
+}
+
+static void test_a_wait_that_fails_does_not_end_reading(void **state)
+{
+    (void)state;
+    run_few(check_no_watch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NET_TEST(test_without_memory),
         NET_TEST(test_without_the_kernel),
+        NET_TEST(test_a_connection_that_timed_out_stays_so),
+        NET_TEST(test_a_wait_that_fails_does_not_end_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
