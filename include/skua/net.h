@@ -71,9 +71,9 @@ SKUA_API int skua_connect_with(const char *addr, double timeout,
 
 /* Accepts connections on fd for ever and runs handler(conn, arg) in a task for each, spread over
  * all workers; conn is closed when the handler returns, or when it never started. Running out of
- * descriptors makes it pause, not fail. Ends when the calling task is cancelled (that is how a
- * server is told to stop; it then drains) or fd is closed, and returns when all its handlers have
- * ended; fd itself stays the caller's to close. Suspends. From: task.
+ * descriptors or memory makes it pause, not fail. Ends when the calling task is cancelled (that is
+ * how a server is told to stop; it then drains) or fd is closed, and returns when all its handlers
+ * have ended; fd itself stays the caller's to close. Suspends. From: task.
  * Returns 0 after fd was closed, -ECANCELED, -EBADF, -EINVAL (options, or a foreign fd), -EPERM.
  * asyncio: start_server() and serve_forever(). */
 SKUA_API int skua_serve_with(int fd, skua_conn_fn handler, void *arg,

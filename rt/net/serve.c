@@ -198,6 +198,18 @@ static bool has_kick(struct server *s)
     return kicked;
 }
 
+/* There is no memory to wait for the listener with. */
+static int rest(struct server *s, uint64_t until)
+{
+    rt_io_pause(&s->io);
+    int r = rt_wait_until(until);
+    if (r == -ENOMEM)
+        SKUA_IGNORE(rt_sys_sched_yield()); /* nor for the time */
+    else if (r < 0)
+        return r;
+    return rt_io_resume(&s->io);
+}
+
 /* Out of descriptors or memory: connections stay in the backlog until something is given back, or
  * for a while. */
 static int back_off(struct server *s)
@@ -213,6 +225,8 @@ static int back_off(struct server *s)
     while (r == 0 && rt_timers_read_clock(&rt_self()->timers) < until && !has_kick(s))
         r = rt_io_wait(&s->io, POLLIN);
     s->io.deadline = RT_NEVER;
+    if (rt_sock_is_shortage(r))
+        return rest(s, until);
     return r == -ETIMEDOUT ? rt_io_resume(&s->io) : r;
 }
 
@@ -247,9 +261,7 @@ static int accept_all(struct server *s)
 {
     for (;;) {
         int r = accept_batch(s);
-        if (rt_sock_is_shortage(r)) {
-            r = back_off(s);
-        } else if (r == -EAGAIN) {
+        if (r == -EAGAIN) {
             r = wait_for_connection(s);
         } else if (r == AT_LIMIT) {
             r = wait_at_limit(s);
@@ -257,9 +269,11 @@ static int accept_all(struct server *s)
             free_ended(s);
             rt_io_pause(&s->io);
             r = rt_wait_turn(rt_self());
-            if (r == 0)
+            if (r == 0 || r == -ENOMEM) /* then without a turn of others */
                 r = rt_io_resume(&s->io);
         }
+        if (rt_sock_is_shortage(r))
+            r = back_off(s);
         if (r < 0)
             return r == -EBADF ? 0 : r;
     }
