@@ -133,12 +133,12 @@ def delay(srv):
         peer.send(get("/delay/0"))
         text = peer.answer().body
         start = time.monotonic()
-        peer.send(get("/plaintext") + get("/delay/0.4") + get("/plaintext"))
+        peer.send(get("/plaintext") + get("/delay/1") + get("/plaintext"))
         peer.answer()
         early = time.monotonic() - start
         same(peer.answer().body, text)
         took = time.monotonic() - start
-        assert took >= 0.4 and early < took - 0.1, (early, took)
+        assert took >= 1 and early < took - 0.1, (early, took)
         same(peer.answer().status, 200)
 
 
@@ -439,10 +439,10 @@ def curl_agrees(srv):
 def wrk_without_errors(srv):
     if not shutil.which("wrk"):
         raise Skip("no wrk")
-    out = subprocess.run(["wrk", "-t2", "-c64", "-d2s", srv.url("/plaintext")], capture_output=True,
+    out = subprocess.run(["wrk", "-t1", "-c64", "-d1s", srv.url("/plaintext")], capture_output=True,
                          timeout=PATIENCE + 5, check=True).stdout.decode()
     assert "errors" not in out and "Non-2xx" not in out, out
-    assert int(re.search(r"(\d+) requests in", out)[1]) > 500, out
+    assert int(re.search(r"(\d+) requests in", out)[1]) > 250, out
 
 
 # ---- start and stop ----
@@ -453,12 +453,12 @@ def sigterm_finishes_what_it_has(srv):
         idle.send(get("/plaintext"))
         idle.answer()
         start = time.monotonic()
-        busy.send(get("/delay/0.8") + get("/plaintext"))
+        busy.send(get("/delay/1.5") + get("/plaintext"))
         time.sleep(0.2)
         os.kill(srv.proc.pid, signal.SIGTERM)
         srv.stopped = True
         same(idle.rest(), b"", "an idle connection ends")
-        assert time.monotonic() - start < 0.7, "an idle connection waited for a busy one"
+        assert time.monotonic() - start < 1.4, "an idle connection waited for a busy one"
         a = busy.answer()
         same((a.status, a.headers["connection"]), (200, "close"))
         same(busy.rest(), b"")
