@@ -356,8 +356,7 @@ static void set_joining(struct rt_tg *g, bool joins, bool aborts)
 static bool settle_cancels(struct rt_tg *g)
 {
     struct skua_task *me = g->parent;
-    /* relaxed: a count */
-    uint32_t left = g->has_asked ? (uint32_t)skua_uncancel(me) : rt_load_relaxed(&me->cancels);
+    uint32_t left = g->has_asked ? rt_cancel_take_back(me) : rt_cw_count(&me->cancels);
     if (left > g->entered_with)
         return true;
     if (g->has_asked) /* a request that was not delivered is forgotten as well */
@@ -393,7 +392,7 @@ int rt_tg_join(struct rt_tg *g, int body_err)
     if (has_error && others_ask)
         rt_cancel_pend(g->parent); /* the error goes first; the cancel is felt at the next wait */
     if (others_ask && (has_error || is_cancelled))
-        (void)rt_cancel_take_due(g->parent); /* though it may be on its way still */
+        (void)rt_cw_take_due(&g->parent->cancels); /* though it may be on its way still */
     if (has_error || !is_cancelled || (g->has_asked && !others_ask))
         return 0;
     return -ECANCELED;

@@ -129,12 +129,12 @@ static int leave(struct scope *s, int err)
     if (!rt_load_acquire(&s->expired)) /* pairs: SCOPE <- expire */
         return err;
     /* the scope's own request is taken back; what other requests remain were somebody else's */
-    int left = skua_uncancel(s->task);
+    uint32_t left = rt_cancel_take_back(s->task);
     if (err != -ECANCELED)
         return err;
-    if ((uint32_t)left <= s->entered_with)
+    if (left <= s->entered_with)
         return -ETIMEDOUT;
-    (void)rt_cancel_take_due(s->task); /* this is theirs, though it may be on its way still */
+    (void)rt_cw_take_due(&s->task->cancels); /* this is theirs, though it may be on its way still */
     return err;
 }
 

@@ -71,7 +71,7 @@ static void *conn_main(void *arg)
     RT_STAT_INC(&rt_self()->accepted);
     s->handler(fd, s->arg);
     rt_sock_drop(fd, generation);
-    bool cancelled = rt_load_relaxed(&rt_current()->cancels) > 0; /* relaxed: a count */
+    bool cancelled = rt_cw_count(&rt_current()->cancels) > 0;
     return cancelled ? skua_fail(-ECANCELED) : NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "base/spin.h"
+#include "base/sys.h"
 #include "sched/finish.h"
 #include "sched/queues.h"
 #include "sched/runtime.h"
@@ -23,12 +24,21 @@ void rt_cancel_pend(struct skua_task *t)
     (void)rt_or_acq_rel(&t->wait.bits, RT_WW_CANCEL);
 }
 
+/* Others are at it for a few instructions, but one of them may have been preempted. */
+static void wait_turn(struct rt_backoff *b)
+{
+    rt_backoff_wait(b);
+    if (b->turns >= RT_BACKOFF_MAX)
+        SKUA_IGNORE(rt_sys_sched_yield());
+}
+
 uint32_t rt_cancels_felt(struct skua_task *me)
 {
-    /* relaxed, both: a count; a late view is a later cancel */
-    uint32_t n = rt_load_relaxed(&me->cancels);
-    bool     is_due = rt_load_relaxed(&me->state.bits) & RT_ST_DUE;
-    return n - (n > 0 && (is_due || rt_ww_cancel_pending(&me->wait)));
+    struct rt_backoff b = RT_BACKOFF_INIT;
+    uint32_t          felt;
+    while (!rt_cw_felt(&me->cancels, &me->wait, &felt))
+        wait_turn(&b);
+    return felt;
 }
 
 bool rt_future_end(struct skua_task *f, void *result)
@@ -66,13 +76,12 @@ static bool at_home(const struct rt_worker *w, const struct skua_task *t)
 
 /* Posts the request to the thread of the group, once at a time; the posted link holds a
  * reference. */
-static void post(struct skua_task *t)
+static void post(struct skua_task *t, bool is_counted)
 {
     struct rt_runtime *rt = rt_runtime_visit(rt_load_relaxed(&t->runtime)); /* relaxed: fixed */
     if (!rt)
         return;
-    /* pairs: CANCEL <- rt_cancel_posted */
-    if (!(rt_or_acq_rel(&t->state.bits, RT_ST_POSTED | RT_ST_DUE) & RT_ST_POSTED)) {
+    if (rt_cw_post(&t->cancels, is_counted)) {
         rt_st_retain(&t->state);
         rt_post_pinned(&rt->workers[t->timer.home]->free_group,
                        rt_item(&t->cancel_link, RT_TAG_CANCEL));
@@ -141,7 +150,7 @@ static struct skua_task *deliver_once(struct rt_worker *w, struct skua_task *t)
     }
     struct skua_task *target = t->target;
     if (!rt_task_is_future(target) && at_home(w, target) && !rt_task_is_done(target)) {
-        (void)rt_add_relaxed(&target->cancels, 1); /* relaxed: a count */
+        rt_cw_raise(&target->cancels);
         pass_message(t, target);
         return target;
     }
@@ -186,7 +195,7 @@ static void deliver_chain(struct rt_worker *w, struct skua_task *t)
 static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
 {
     if (w->cancel_depth >= DEPTH_MAX) {
-        post(t);
+        post(t, true);
         return;
     }
     w->cancel_depth++;
@@ -197,48 +206,48 @@ static void deliver_pinned(struct rt_worker *w, struct skua_task *t)
 void rt_cancel_posted(struct skua_task *t)
 {
     struct rt_worker *w = rt_self();
-    uint64_t word = rt_and_acq_rel(&t->state.bits, ~(RT_ST_POSTED | RT_ST_DUE));
-    /* pairs: CANCEL -> post */
-    /* relaxed: raised before the post; 0: every request was taken back while this was on its way */
-    if ((word & RT_ST_DUE) && !rt_task_is_done(t) && rt_load_relaxed(&t->cancels) > 0)
+    if (rt_cw_arrive(&t->cancels) && !rt_task_is_done(t))
         deliver_pinned(w, t);
     rt_task_unref(w, t);
 }
 
-bool rt_cancel_take_due(struct skua_task *t)
-{
-    if (RT_LIKELY(!(rt_load_relaxed(&t->state.bits) & RT_ST_DUE))) /* relaxed: later is later */
-        return false;
-    uint64_t word = rt_and_acq_rel(&t->state.bits, ~RT_ST_DUE); /* pairs: CANCEL -> post */
-    return (word & RT_ST_DUE) && rt_load_relaxed(&t->cancels) > 0; /* relaxed: as above */
-}
-
 /* --- free, on any thread --- */
 
-static void deliver_free(struct rt_worker *w, struct skua_task *t)
+/* True: its wait has ended, the caller makes it ready. */
+static bool mark_free(struct rt_worker *w, struct skua_task *t)
 {
     struct skua_task *child = inline_child(w, t);
     if (RT_UNLIKELY(child && rt_cancel_pass(t, child)))
-        return;
+        return false;
     for (;;) {
         uint64_t word;
         switch (rt_ww_cancel(&t->wait, ECANCELED, &word)) {
         case RT_CLAIM_SUBMIT:
-            rt_ready(t);
-            return;
+            return true;
         case RT_CLAIM_NOTHING:
-            return;
+            return false;
         case RT_CLAIM_STALE:
             break;
         }
         if (rt_ww_phase(word) != RT_PHASE_INLINE)
-            return; /* pending */
+            return false; /* pending */
         if (rt_ww_inline_visit(&t->wait)) {
             bool passed = rt_cancel_pass(t, t->target);
             rt_ww_inline_unvisit(&t->wait, !passed);
-            return;
+            return false;
         }
     }
+}
+
+static void deliver_free(struct rt_worker *w, struct skua_task *t)
+{
+    struct rt_backoff b = RT_BACKOFF_INIT;
+    while (!rt_cw_enter(&t->cancels))
+        wait_turn(&b);
+    bool is_ready = mark_free(w, t);
+    rt_cw_leave(&t->cancels); /* before it can run: it would wait for this */
+    if (is_ready)
+        rt_ready(t);
 }
 
 bool rt_cancel(struct skua_task *t)
@@ -247,13 +256,40 @@ bool rt_cancel(struct skua_task *t)
         return false;
     if (rt_task_is_future(t))
         return rt_future_complete(t, skua_fail(-ECANCELED));
-    (void)rt_add_relaxed(&t->cancels, 1); /* relaxed: a count */
     struct rt_worker *w = rt_self();
-    if (!t->group)
+    if (!t->group) {
         deliver_free(w, t);
-    else if (at_home(w, t))
+    } else if (at_home(w, t)) {
+        rt_cw_raise(&t->cancels);
         deliver_pinned(w, t);
-    else
-        post(t);
+    } else {
+        post(t, false);
+    }
     return true;
+}
+
+/* The mark of a request that is counted has been taken off with that of another one. */
+static void mark_again(struct skua_task *t)
+{
+    struct rt_worker *w = rt_self();
+    if (!t->group) {
+        if (mark_free(w, t))
+            rt_ready(t);
+    } else if (at_home(w, t)) {
+        deliver_pinned(w, t);
+    } else {
+        post(t, true);
+    }
+}
+
+uint32_t rt_cancel_take_back(struct skua_task *t)
+{
+    struct rt_backoff b = RT_BACKOFF_INIT;
+    int               dropped = 0;
+    uint32_t          left;
+    while (!rt_cw_take_back(&t->cancels, &t->wait, &dropped, &left))
+        wait_turn(&b);
+    if (RT_UNLIKELY(dropped && left > 0))
+        mark_again(t);
+    return left;
 }

@@ -20,9 +20,9 @@ void rt_cancel_posted(struct skua_task *t);
  * to be felt, and counts for what begins now. */
 uint32_t rt_cancels_felt(struct skua_task *me);
 
-/* The task itself: takes a request off that is still on its way there, so that it will do nothing
- * when it arrives. False: there was none. */
-bool rt_cancel_take_due(struct skua_task *t);
+/* Takes a request back; a last one that has not been felt is forgotten. Returns how many are
+ * left. */
+uint32_t rt_cancel_take_back(struct skua_task *t);
 
 /* Leaves a cancel pending on a task that is running or ready: delivered at its next wait. */
 void rt_cancel_pend(struct skua_task *t);

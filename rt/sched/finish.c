@@ -23,13 +23,13 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
 {
     struct rt_fifo out = { 0 };
     uint64_t       outcome = rt_task_outcome(result);
-    bool           is_asked = rt_ww_drop_cancel(&t->wait) | rt_cancel_take_due(t);
+    bool           is_asked = rt_ww_drop_cancel(&t->wait) | rt_cw_take_due(&t->cancels);
     if (RT_UNLIKELY(is_asked) && outcome == 0) {
         result = skua_fail(-ECANCELED); /* a cancel that was never delivered ends the task */
         outcome = RT_ST_CANCELLED;
     }
     if (RT_UNLIKELY(t->flags & RT_TASK_MISSED) && outcome == 0 && w->rt->debug &&
-        rt_load_relaxed(&t->cancels) > 0) /* relaxed: a count */
+        rt_cw_count(&t->cancels) > 0)
         rt_report_task(w->rt, SKUA_EXCEPTION_SWALLOWED, t, 0, "cancel swallowed: ",
                        " was cancelled and returned a value");
     if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)))

@@ -32,7 +32,8 @@ new_object(struct rt_runtime *rt, struct rt_worker *w, uint8_t kind)
     struct skua_task *t = rt_slab_get(w ? &w->slab : NULL, &slot);
     if (!t)
         return NULL;
-    rt_store_relaxed(&t->cancels, 0); /* relaxed, all here: published by the queue or the caller */
+    /* relaxed, all here: published by the queue or the caller */
+    rt_store_relaxed(&t->cancels.bits, 0);
     t->awaiting = 0;
     t->value = NULL;
     t->stack = NULL;

@@ -11,7 +11,7 @@
 int rt_delivered(struct skua_task *t)
 {
     t->flags |= RT_TASK_MISSED;
-    (void)rt_cancel_take_due(t); /* several requests before a delivery are one */
+    (void)rt_cw_take_due(&t->cancels); /* several requests before a delivery are one */
     return -ECANCELED;
 }
 

@@ -61,20 +61,12 @@ int skua_cancelling(const skua_task *task)
 {
     if (!task)
         return -EINVAL;
-    return (int)rt_load_relaxed(&((skua_task *)task)->cancels); /* relaxed: a count */
+    return (int)rt_cw_count(&((skua_task *)task)->cancels);
 }
 
 int skua_uncancel(skua_task *task)
 {
-    if (!task)
-        return -EINVAL;
-    uint32_t n = rt_load_relaxed(&task->cancels); /* relaxed: the CAS decides */
-    while (n > 0 && !rt_cas_relaxed(&task->cancels, &n, n - 1)) {
-    }
-    if (n <= 1)
-        /* no request is left: what was not delivered is dropped */
-        (void)rt_ww_drop_cancel(&task->wait);
-    return n > 0 ? (int)n - 1 : 0;
+    return task ? (int)rt_cancel_take_back(task) : -EINVAL;
 }
 
 bool skua_done(const skua_task *task)

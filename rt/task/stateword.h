@@ -29,12 +29,8 @@
 #define RT_ST_RETRIEVED ((uint64_t)32) /* somebody looked at the outcome                        */
 #define RT_ST_SETTING   ((uint64_t)64) /* a future's completer was chosen and writes the result */
 #define RT_ST_SHUTDOWN  ((uint64_t)128) /* cancelled by the runtime's shutdown                  */
-/* a cancel request is on the way to the thread of the group */
-#define RT_ST_POSTED    ((uint64_t)256)
 /* ended behind a shield that had been cancelled */
-#define RT_ST_SHIELDED  ((uint64_t)512)
-/* the request has not been felt yet: what the task feels before it arrives is this one as well */
-#define RT_ST_DUE       ((uint64_t)1024)
+#define RT_ST_SHIELDED  ((uint64_t)256)
 #define RT_ST_REF       ((uint64_t)1 << 32)
 
 struct rt_stateword {

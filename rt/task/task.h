@@ -20,6 +20,7 @@
 #include "fiber/stack.h"
 #include "runq/link.h"
 #include "runq/step.h"
+#include "task/cancelword.h"
 #include "task/stateword.h"
 #include "task/timer_node.h"
 #include "task/vars.h"
@@ -80,7 +81,7 @@ struct rt_awaitable {
 
 struct skua_task {
     struct rt_link      run;     /* ready queue; owner of the claim                               */
-    RT_ATOMIC(uint32_t) cancels; /* cancel requests so far minus uncancels; any thread            */
+    struct rt_cancelword cancels; /* any thread, see cancelword.h                                 */
     uint32_t            slot;    /* set once when carved                                          */
     struct rt_waitword  wait;    /* any thread, see waitword.h                                    */
     struct rt_stateword state;   /* any thread, see stateword.h                                   */

@@ -44,7 +44,7 @@ static void test_stateword_try_lock(void **state)
 
 static void test_stateword_unlock_keeps_the_rest(void **state)
 {
-    uint64_t rest = REFS(3) | RT_ST_DONE | RT_ST_FAILED | RT_ST_RETRIEVED | RT_ST_POSTED;
+    uint64_t rest = REFS(3) | RT_ST_DONE | RT_ST_FAILED | RT_ST_RETRIEVED | RT_ST_SHIELDED;
     set(rest | RT_ST_LOCK | RT_ST_WAITERS);
     rt_st_unlock(&s, 0);
     expect(rest);
