@@ -109,6 +109,11 @@ static bool remove_reader(struct rt_runtime *rt, struct rt_reader *r)
     return claimed;
 }
 
+static void give_back(struct rt_reader *r)
+{
+    rt_fd_unreserve(r->rec, (enum rt_dir)r->dir, r->generation);
+}
+
 /* --- the step --- */
 
 static bool is_ready(struct rt_reader *r)
@@ -132,6 +137,12 @@ static bool go_on(struct rt_runtime *rt, struct rt_reader *r, bool calm, struct 
             rt_fd_kick(r->rec, (enum rt_dir)r->dir, out);
         return false;
     }
+    if (err == -EBUSY) { /* by a task that is just being refused */
+        rt_fifo_push(out, rt_item(&r->step.link, RT_TAG_STEP));
+        return false;
+    }
+    if (!r->removed)
+        give_back(r);
     if (err != -EBADF)
         rt_warn("descriptor %d cannot be watched any more: %s", r->rec->fd, strerror(-err));
     unlink_reader(rt, r);
@@ -171,6 +182,8 @@ static void end_readers(struct rt_runtime *rt)
 {
     struct rt_reader *r;
     while ((r = rt->readers) != NULL) {
+        if (!r->removed)
+            give_back(r);
         bool gone = remove_reader(rt, r);
         if (!gone)
             unlink_reader(rt, r);
@@ -231,14 +244,18 @@ static int add_made(struct rt_worker *w, struct rt_reader *r, struct rt_fifo *ou
     struct rt_runtime *rt = w->rt;
     rt_lock(&rt->lock);
     struct rt_reader *former = find(w, r->rec, (enum rt_dir)r->dir);
+    int               err = 0;
+    if (!former) /* or the direction is taken over from it */
+        err = rt_fd_reserve(r->rec, (enum rt_dir)r->dir, r->generation);
     if (former && !remove_reader(rt, former))
         former = NULL;
-    r->next = rt->readers;
-    rt->readers = r;
-    rt->readers_end = end_readers;
-    int err = arm(r, false, out);
-    if (err < 0)
-        unlink_reader(rt, r);
+    if (err == 0 && (err = arm(r, false, out)) < 0)
+        give_back(r);
+    if (err == 0) {
+        r->next = rt->readers;
+        rt->readers = r;
+        rt->readers_end = end_readers;
+    }
     rt_unlock(&rt->lock);
     if (former)
         free_reader(former);
@@ -287,6 +304,8 @@ static int take_off(int fd, enum rt_dir dir, const char *call)
     rt_lock(&w->rt->lock);
     struct rt_reader *reader = find(w, rec, dir);
     bool              ours = reader && remove_reader(w->rt, reader);
+    if (reader)
+        give_back(reader);
     rt_unlock(&w->rt->lock);
     if (ours)
         free_reader(reader);

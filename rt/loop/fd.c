@@ -79,7 +79,7 @@ static bool is_name(uint64_t word)
 
 static struct rt_token token(struct rt_fd *rec, enum rt_dir dir)
 {
-    return (struct rt_token){ &rec->dir[dir], &rec->tick };
+    return (struct rt_token){&rec->dir[dir], &rec->tick};
 }
 
 static uint32_t generation_of(uint64_t use)
@@ -159,18 +159,17 @@ int rt_fd_adopt(int fd)
     enum rt_fd_kind kind;
     struct rt_fd *rec;
     int flags = rt_sys_fcntl_getfl(fd);
-    if (flags < 0)
-        return flags;
-    if (!(flags & O_NONBLOCK))
-        return -EINVAL;
-    int r = kind_of(fd, &kind);
+    int r = flags < 0 ? flags : 0;
+    if (r == 0)
+        r = flags & O_NONBLOCK ? kind_of(fd, &kind) : -EINVAL;
     if (r == 0)
         r = find_or_make(fd, &rec);
     if (r < 0)
         return r;
     rt_lock(&rec->lock);
     uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- own */
-    if ((use & (RT_FD_OWNED | RT_FD_CLOSING)) || rec->wanted[RT_DIR_IN] ||
+    uint64_t readers = RT_FD_WATCHED(RT_DIR_IN) | RT_FD_WATCHED(RT_DIR_OUT);
+    if ((use & (RT_FD_OWNED | RT_FD_CLOSING | readers)) || rec->wanted[RT_DIR_IN] ||
         rec->wanted[RT_DIR_OUT]) {
         r = -EBUSY;
     } else {
@@ -274,15 +273,13 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
     uint64_t there = rt_token_wait(token(rec, dir), name);
     if (there)
         return is_name(there) ? -EBUSY : 1;
-    /* Either the closer's sweep finds the name, or its flag is seen here. */
-    if (RT_LIKELY(!(rt_load_sc(&rec->use) & RT_FD_CLOSING))) /* pairs: FD-CLOSE <- begin_close */
+    /* Either the closer's sweep finds the name, or its flag is seen here; likewise a reader's. */
+    /* pairs: FD-WATCH <- rt_fd_reserve */
+    uint64_t use = rt_load_sc(&rec->use); /* pairs: FD-CLOSE <- begin_close */
+    if (RT_LIKELY(!(use & (RT_FD_CLOSING | RT_FD_WATCHED(dir)))))
         return 0;
-    return rt_token_unwait(token(rec, dir), name) ? -EBADF : 0;
-}
-
-void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name)
-{
-    (void)rt_token_unwait(token(rec, dir), name);
+    int r = use & RT_FD_CLOSING ? -EBADF : -EBUSY;
+    return rt_token_unwait(token(rec, dir), name) ? r : 0;
 }
 
 /* --- waiting: foreign --- */
@@ -332,11 +329,12 @@ static bool take_name(struct rt_fd *rec, uint64_t name)
     return found;
 }
 
-/* Under the lock. */
-static int put_name(struct rt_fd *rec, uint32_t events, uint64_t name)
+/* Under the lock. `flags`: of readers to whom a direction belongs. */
+static int put_name(struct rt_fd *rec, uint32_t events, uint64_t name, uint64_t flags)
 {
     for (int dir = 0; dir < RT_DIRS; dir++)
-        if (wants(events, (enum rt_dir)dir) && is_name(rt_load_sc(&rec->dir[dir])))
+        if (wants(events, (enum rt_dir)dir) &&
+            ((flags & RT_FD_WATCHED(dir)) || is_name(rt_load_sc(&rec->dir[dir]))))
             return -EBUSY;
     for (int dir = 0; dir < RT_DIRS; dir++) {
         if (!wants(events, (enum rt_dir)dir))
@@ -348,7 +346,8 @@ static int put_name(struct rt_fd *rec, uint32_t events, uint64_t name)
     return 0;
 }
 
-int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller)
+static int wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller,
+                        bool is_reader)
 {
     int r = 0;
     rt_lock(&rec->lock);
@@ -356,7 +355,7 @@ int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct
     if (use & (RT_FD_CLOSING | RT_FD_OWNED))
         r = use & RT_FD_OWNED ? -EBUSY : -EBADF; /* adopted or closed since the caller entered */
     if (r == 0)
-        r = put_name(rec, events, name);
+        r = put_name(rec, events, name, is_reader ? 0 : use);
     if (r == 0) {
         r = arm_foreign(rec, poller);
         if (r < 0 && !take_name(rec, name))
@@ -364,6 +363,11 @@ int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct
     }
     rt_unlock(&rec->lock);
     return r;
+}
+
+int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller)
+{
+    return wait_foreign(rec, events, name, poller, false);
 }
 
 void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
@@ -395,7 +399,7 @@ int rt_fd_watch(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_pol
                 bool calm)
 {
     if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) /* pairs: FD-USE <- own */
-        return rt_fd_wait_foreign(rec, dir == RT_DIR_OUT ? EPOLLOUT : EPOLLIN, name, poller);
+        return wait_foreign(rec, dir == RT_DIR_OUT ? EPOLLOUT : EPOLLIN, name, poller, true);
     rt_lock(&rec->lock);
     struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     int r = rt_token_leave(token(rec, dir), name) ? 0 : -EBUSY;

@@ -30,9 +30,11 @@
 #ifndef RT_LOOP_FD_H
 #define RT_LOOP_FD_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "loop/token.h"
@@ -44,6 +46,7 @@
 #define RT_FD_OWNED      ((uint64_t)1 << 24)
 #define RT_FD_CLOSING    ((uint64_t)1 << 25) /* nobody enters; the last to leave closes */
 #define RT_FD_ODD        ((uint64_t)1 << 26) /* HUP, RDHUP, ERR or PRI: short reads say nothing */
+#define RT_FD_WATCHED(dir) ((uint64_t)1 << (27 + (dir))) /* that direction is a reader's */
 #define RT_FD_GEN_BIT    32
 
 enum rt_dir { RT_DIR_IN = 0, RT_DIR_OUT = 1, RT_DIRS = 2 };
@@ -104,7 +107,10 @@ bool rt_fd_short_read(struct rt_fd *rec, uint32_t seen);
  * Otherwise -errno of the registration. */
 int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poller *poller);
 /* Anywhere, after the wait, whatever ended it: forget the name if it is still there. */
-void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name);
+static inline void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t name)
+{
+    (void)rt_token_unwait((struct rt_token){ &rec->dir[dir], &rec->tick }, name);
+}
 
 /* Anywhere. That everything was taken was said in order to wait, and need not be true: the next call
  * looks for itself. */
@@ -117,9 +123,33 @@ static inline void rt_fd_doubt(struct rt_fd *rec, enum rt_dir dir)
 int rt_fd_wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struct rt_poller *poller);
 void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name);
 
-/* Inside, for who is to be told as long as it is ready: leaves the name, and has the kernel say so
- * in the next poll if it is ready now (`calm`, owned: only if it becomes so). 0; -EBADF, -EBUSY,
- * -errno of the registration, and the name is nobody's. */
+/* Inside. The direction is the caller's, also while it has left no name there: no task may wait for
+ * it. 0; -EBUSY: it is somebody's already; -EBADF: it is another descriptor by now. */
+static inline int rt_fd_reserve(struct rt_fd *rec, enum rt_dir dir, uint32_t generation)
+{
+    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
+    do {
+        if (old >> RT_FD_GEN_BIT != generation)
+            return -EBADF;
+        if (old & RT_FD_WATCHED(dir))
+            return -EBUSY;
+        /* pairs: FD-WATCH -> rt_fd_wait */
+    } while (!rt_cas_sc(&rec->use, &old, old | RT_FD_WATCHED(dir)));
+    return 0;
+}
+/* Anywhere. No more; nothing if the descriptor is another one by now. */
+static inline void rt_fd_unreserve(struct rt_fd *rec, enum rt_dir dir, uint32_t generation)
+{
+    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
+    while (old >> RT_FD_GEN_BIT == generation &&
+           !rt_cas_sc(&rec->use, &old, old & ~RT_FD_WATCHED(dir))) {
+    }
+}
+
+/* Inside, for who has reserved the direction and is to be told as long as it is ready: leaves the
+ * name, and has the kernel say so in the next poll if it is ready now (`calm`, owned: only if it
+ * becomes so). 0; -EBADF, -errno of the registration, -EBUSY: a task waited before, or is about to
+ * be refused; then the name is nobody's. */
 int rt_fd_watch(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poller *poller,
                 bool calm);
 

@@ -301,6 +301,50 @@ static void test_a_task_and_a_reader_cannot_wait_for_one_direction(void **state)
     t_check_log("woken");
 }
 
+/* It runs before the reader, whose event has come. */
+static void *takes_it_away(void *arg)
+{
+    char c;
+    T_EXPECT_INT(read(end_a, &c, 1), 1);
+    T_EXPECT_INT(skua_poll_fd(end_a, POLLIN, 20), -EBUSY);
+    return arg;
+}
+
+static void take_what_is_there(void *arg)
+{
+    char c;
+    (void)arg;
+    calls += read(end_a, &c, 1) == 1;
+}
+
+static void *event_main(void *owned)
+{
+    make_pair(owned != NULL);
+    calls = 0;
+    T_EXPECT_INT(skua_add_reader(end_a, take_what_is_there, NULL), 0);
+    send_byte('1');
+    skua_task *t = skua_spawn(takes_it_away, NULL);
+    t_nap(0.01); /* the loop looks around next */
+    rounds(1);
+    T_EXPECT_INT(skua_join(t, NULL), 0);
+    T_EXPECT_INT(calls, 0);
+    send_byte('2');
+    until(&calls, 1);
+    T_EXPECT_INT(skua_remove_reader(end_a), 1);
+    drop_pair();
+    return NULL;
+}
+
+static void test_a_task_does_not_get_between_an_event_and_its_reader(void **state)
+{
+    /* Goal: a reader has its direction also while its event waits for its turn. */
+    (void)state;
+    t_run(event_main, NULL, .real_time = true);
+    t_check();
+    t_run(event_main, T_PTR(1), .real_time = true);
+    t_check();
+}
+
 /* ---- groups, free tasks, the end ---- */
 
 static void *free_remover(void *arg)
@@ -380,6 +424,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_a_writer_waits_for_room),
     T_TEST(test_closing_removes_them_also_from_their_own_callback),
     T_TEST(test_a_task_and_a_reader_cannot_wait_for_one_direction),
+    T_TEST(test_a_task_does_not_get_between_an_event_and_its_reader),
     T_TEST(test_a_reader_belongs_to_its_loop_and_ends_with_it),
     T_TEST(test_bad_input_gets_a_clear_error),
 };
