@@ -25,9 +25,12 @@ SKUA_API int skua_add_signal_handler(int signo, skua_cb cb, void *arg);
  * asyncio: loop.remove_signal_handler(). */
 SKUA_API int skua_remove_signal_handler(int signo);
 
-/* Waits for one of the signals of the set, which are caught from this call on while it waits.
- * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL, -EPERM.
- * asyncio: a handler that sets an Event. */
+/* Waits for one of the signals of the set. They are caught from this call on, for the rest of the
+ * run: one that comes while nobody waits is given to the next wait (several are one), so that none
+ * is lost between two. Of several tasks that wait for it one gets it; handlers hear of it besides.
+ * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL (the set is
+ * empty, or has one that cannot be caught), -ENOMEM, -EPERM. asyncio: a handler that sets an
+ * Event. */
 SKUA_API int skua_signal_wait(const sigset_t *set, double timeout) SKUA_CHECKED;
 
 #ifdef __cplusplus

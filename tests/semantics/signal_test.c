@@ -312,6 +312,51 @@ static void test_rule_92_a_task_may_wait_for_a_signal(void **state)
     assert_true(t_child_exited(&child, 0));
 }
 
+static void *wait_usr2(void *timeout)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    int r = skua_signal_wait(&set, *(double *)timeout);
+    return r < 0 ? skua_fail(r) : T_PTR(r);
+}
+
+static void *signal_once_main(void *arg)
+{
+    double soon = 0.05, late = 10;
+    void *results[2] = { NULL, NULL };
+    T_EXPECT_INT(skua_failed(wait_usr2(&soon)), -ETIMEDOUT);
+    send_usr2(NULL); /* nobody waits */
+    send_usr2(NULL);
+    T_EXPECT_INT(skua_yield(), 0);
+    T_EXPECT(wait_usr2(&late) == T_PTR(SIGUSR2));
+    T_EXPECT_INT(skua_failed(wait_usr2(&soon)), -ETIMEDOUT);
+
+    skua_task *t[2] = { skua_spawn(wait_usr2, &late), skua_spawn(wait_usr2, &late) };
+    skua_call_later(0.05, send_usr2, NULL);
+    size_t done = 0;
+    T_EXPECT_INT(skua_wait(t, 2, 20, SKUA_FIRST_COMPLETED, &done), 0);
+    T_EXPECT_INT(done, 1);
+    send_usr2(NULL); /* and the next one to the other */
+    T_EXPECT_INT(skua_gather(t, 2, results, SKUA_RELEASE), 0);
+    T_EXPECT(results[0] == T_PTR(SIGUSR2) && results[1] == T_PTR(SIGUSR2));
+    return arg;
+}
+
+static int signal_once_scenario(void)
+{
+    return skua_run(signal_once_main, NULL) == 0 ? 0 : RUN_OTHER;
+}
+
+static void test_rule_92_one_wait_for_each_signal(void **state)
+{
+    /* Goal: what comes between two waits is for the next; of several who wait one gets it. */
+    (void)state;
+    struct t_child child;
+    t_child_run("signal_once", &child);
+    assert_true(t_child_exited(&child, 0));
+}
+
 static const struct t_scenario scenarios[] = {
     { "cancels_main", cancels_main_scenario },
     { "swallowed", swallowed_scenario },
@@ -324,6 +369,7 @@ static const struct t_scenario scenarios[] = {
     { "busy_workers", busy_workers_scenario },
     { "handler", handler_scenario },
     { "signal_wait", signal_wait_scenario },
+    { "signal_once", signal_once_scenario },
     { NULL, NULL },
 };
 
@@ -339,6 +385,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_92_free_leftovers_are_cancelled_on_every_worker),
     T_TEST(test_rule_92_a_signal_handler_is_a_callback_of_its_loop),
     T_TEST(test_rule_92_a_task_may_wait_for_a_signal),
+    T_TEST(test_rule_92_one_wait_for_each_signal),
 };
 
 T_MAIN(tests, scenarios)
