@@ -45,8 +45,8 @@ struct skua_serve_opts {
                             they are cancelled too. 0: at once */
 };
 
-/* Makes a listening socket; port 0 lets the system choose one. Never suspends. From: any
- * thread.
+/* Makes a listening socket; port 0 lets the system choose one. The file of a unix path must not be
+ * there yet, and stays until somebody unlinks it. Never suspends. From: any thread.
  * Returns the descriptor, -EINVAL for an address that does not parse, or what socket, bind and
  * listen answer (-EADDRINUSE, -EACCES, -EMFILE, ...). asyncio: the socket of
  * loop.create_server(). */

@@ -73,11 +73,13 @@ static int attempt_begin(struct attempt *a, const skua_addr *addr, const skua_ad
         return r;
     }
     r = rt_sock_adopt(fd, rt_sock_kind(addr), &a->generation);
+    if (r == 0) {
+        r = rt_io_begin(&a->io, fd, timeout);
+        if (r < 0)
+            rt_sock_drop(fd, a->generation);
+    }
     if (r < 0)
-        return r;
-    r = rt_io_begin(&a->io, fd, timeout);
-    if (r < 0)
-        rt_sock_drop(fd, a->generation);
+        rt_sock_unbind(local);
     return r;
 }
 
@@ -304,8 +306,10 @@ static int connect_unix(const skua_addr *addr, const skua_addr *local, double ti
             break;
     }
     r = (int)rt_io_end(&a.io, r);
-    if (r < 0)
+    if (r < 0) {
         rt_sock_drop(a.io.fd, a.generation);
+        rt_sock_unbind(local);
+    }
     return r < 0 ? r : a.io.fd;
 }
 

@@ -34,8 +34,11 @@ static int set_up(int fd, const skua_addr *local, const skua_addr *peer,
         r = rt_sys_setsockopt_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
     if (r == 0 && local)
         r = rt_sock_bind(fd, local);
-    if (r == 0 && peer)
-        r = rt_sys_connect(fd, (const struct sockaddr *)&peer->sa, peer->len);
+    if (r < 0 || !peer)
+        return r;
+    r = rt_sys_connect(fd, (const struct sockaddr *)&peer->sa, peer->len);
+    if (r < 0)
+        rt_sock_unbind(local);
     return r;
 }
 
@@ -53,6 +56,8 @@ static int make(const skua_addr *local, const skua_addr *peer,
         return r;
     }
     r = rt_sock_adopt(fd, RT_FD_SOCKET, &generation);
+    if (r < 0)
+        rt_sock_unbind(local);
     return r < 0 ? r : fd;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/un.h>
 
 #include "base/sys.h"
 #include "net/addr.h"
@@ -45,6 +46,15 @@ int rt_sock_bind(int fd, const skua_addr *addr)
     return rt_sys_bind(fd, (const struct sockaddr *)&addr->sa, addr->len);
 }
 
+void rt_sock_unbind(const skua_addr *addr)
+{
+    if (!addr || addr->sa.ss_family != AF_UNIX)
+        return;
+    const char *path = ((const struct sockaddr_un *)&addr->sa)->sun_path; /* ends with a zero */
+    if (path[0])
+        SKUA_IGNORE(rt_sys_path_unlink(path)); /* the first error is reported */
+}
+
 /* --- listen --- */
 
 /* Connections inherit TCP_NODELAY from their listener. */
@@ -62,8 +72,11 @@ static int set_up_listener(int fd, const skua_addr *addr, const struct skua_list
         r = rt_sys_setsockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (r == 0)
         r = rt_sock_bind(fd, addr);
-    if (r == 0)
-        r = rt_sys_listen(fd, opts && opts->backlog ? opts->backlog : BACKLOG);
+    if (r < 0)
+        return r;
+    r = rt_sys_listen(fd, opts && opts->backlog ? opts->backlog : BACKLOG);
+    if (r < 0)
+        rt_sock_unbind(addr);
     return r;
 }
 
@@ -85,6 +98,8 @@ int skua_listen_with(const char *text, const struct skua_listen_opts *opts)
         return r;
     }
     r = rt_sock_adopt(fd, rt_sock_kind(&addr), &generation);
+    if (r < 0)
+        rt_sock_unbind(&addr);
     return r < 0 ? r : fd;
 }
 

@@ -19,6 +19,8 @@ bool rt_sock_is_shortage(int err);
 /* A fresh socket for streams to or from the address. */
 int rt_sock_stream(const skua_addr *addr);
 int rt_sock_bind(int fd, const skua_addr *addr);
+/* What was bound is of no use: the file of a unix path goes. NULL is ignored. */
+void rt_sock_unbind(const skua_addr *addr);
 /* How a socket of streams with such an address behaves. */
 enum rt_fd_kind rt_sock_kind(const skua_addr *addr);
 /* Takes over a fresh descriptor; on failure it is closed. */

@@ -148,6 +148,39 @@ static void test_sock_connect_options_and_errors(void **state)
     run_all(check_local);
 }
 
+/* The file of a unix path is gone when the call that made it fails, and stays when it was there. */
+static void *check_path(void *arg)
+{
+    char addr[64];
+    (void)arg;
+    snprintf(addr, sizeof addr, "unix:/tmp/skua-sock-path-%d", getpid());
+    for (int i = 0; i < 2; i++) { /* the second one would find it in use */
+        assert_int_equal(skua_connect("unix:@skua-nobody-listens-here", 1.0, .local = addr),
+                         -ECONNREFUSED);
+        assert_int_equal(skua_datagram(addr, .peer = "unix:@skua-nobody-is-here"), -ECONNREFUSED);
+        rt_fault_arm(RT_SYS_LISTEN, 1, ENOBUFS);
+        assert_int_equal(skua_listen(addr), -ENOBUFS);
+        rt_fault_reset();
+        assert_int_equal(access(addr + 5, F_OK), -1);
+    }
+    int fd = skua_listen(addr);
+    assert_true(fd >= 0);
+    assert_int_equal(skua_listen(addr), -EADDRINUSE);
+    assert_int_equal(skua_datagram(addr), -EADDRINUSE);
+    assert_int_equal(skua_connect("unix:@skua-nobody-listens-here", 1.0, .local = addr),
+                     -EADDRINUSE);
+    assert_int_equal(access(addr + 5, F_OK), 0);
+    assert_int_equal(unlink(addr + 5), 0);
+    assert_int_equal(skua_close(fd), 0);
+    return NULL;
+}
+
+static void test_sock_a_path_whose_call_fails_is_free_again(void **state)
+{
+    (void)state;
+    run_with(check_path, 1, false);
+}
+
 /* Connects until the backlog is full. Returns how many got through. */
 static int fill_backlog(const char *addr, int *fds, int max)
 {
@@ -476,6 +509,7 @@ int main(void)
         NET_TEST(test_sock_families),
         NET_TEST(test_sock_tcp_does_not_delay),
         NET_TEST(test_sock_connect_options_and_errors),
+        NET_TEST(test_sock_a_path_whose_call_fails_is_free_again),
         NET_TEST(test_sock_connect_times_out_at_a_full_backlog),
         NET_TEST(test_sock_connect_is_cancelled_and_closes),
         NET_TEST(test_sock_accept_errors),
