@@ -139,7 +139,9 @@ static ssize_t get(struct reading *rd, void *buf, size_t n)
         r = rd->io.owned ? get_owned(&rd->io, buf, n) : get_foreign(rd->io.fd, buf, n);
         if (r != -EAGAIN)
             return note_answer(s, r);
-        r = rt_io_wait(&rd->io, POLLIN);
+        r = check_open(rd); /* the try may have taken the event by which a close tells */
+        if (r == 0)
+            r = rt_io_wait(&rd->io, POLLIN);
     }
     return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Two threads that poll one epoll, as they do while one serves the loop of a worker that is held:
  * what is known of a descriptor's direction (rt/loop/token.h) loses no readiness and wakes nobody
- * by a name that is over; a ring that the wrong thread's poll took reaches the owner of the loop
- * all the same (rt/loop/bell.h).
+ * by a name that is over, and a close reaches who is about to wait; a ring that the wrong thread's
+ * poll took reaches the owner of the loop all the same (rt/loop/bell.h).
  *
  * By hand, from the top of the tree:
  *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/token_model.cpp
@@ -30,6 +30,8 @@ static const model_mutant model_mutants[] = {
     { "STALE_WAKE", "readers", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: LATE_NO_KICK: who believed a mark that came too late is left asleep */
     { "LATE_NO_KICK", "late", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: CLOSE_EARLY: who reads looks before the try alone, which takes the event off */
+    { "CLOSE_EARLY", "close", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: BELL_DOWN_RELAXED: the sleeper's mark is not in the total order */
     { "BELL_DOWN_RELAXED", "bell", "rt_bell_down", "xchg_sc", MODEL_RELAXED },
     /* MUTANT: BELL_DOWN_BLIND: the sleeper does not look whether its ring was taken */
@@ -197,6 +199,39 @@ struct token_late : rl::test_suite<token_late, 3>, token_base {
     }
 };
 
+/* A close that leaves the descriptor open, as that of a stream with bytes unsent (get in
+ * rt/net/stream_read.c): the flag first, then an event, for a reader to whom nobody sends. */
+struct token_close : rl::test_suite<token_close, 2>, token_base {
+    RT_ATOMIC(int) closing;
+
+    void before()
+    {
+        setup();
+        rt_init(&closing, 0);
+    }
+    void after() { tear_down(); }
+
+    bool try_and_look()
+    {
+        uint32_t seen;
+        bool     is_closing = rt_load_acquire(&closing);
+        if (rt_token_begin(token(), &seen))
+            rt_token_drained(token(), seen);
+        return is_closing || (!MODEL_IS("CLOSE_EARLY") && rt_load_acquire(&closing));
+    }
+
+    void thread(unsigned id)
+    {
+        if (id == 1) {
+            rt_store_release(&closing, 1);
+            deliver(0);
+            return;
+        }
+        for (uint64_t name = 16 + 3; !try_and_look(); name += 16)
+            wait_once(0, name, false);
+    }
+};
+
 /* A ring for a loop that a server polls at the same time. */
 struct token_bell : rl::test_suite<token_bell, 3> {
     struct rt_bell b;
@@ -237,6 +272,7 @@ int main(int argc, char **argv)
     model_random<token_servers>("servers", 600000);
     model_random<token_readers>("readers", 600000);
     model_random<token_late>("late", 400000);
+    model_random<token_close>("close", 200000);
     model_random<token_bell>("bell", 400000);
     model_bounded<token_bell>("bell", 3);
     return model_end();
