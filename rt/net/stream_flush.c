@@ -158,7 +158,7 @@ static void note_closed(struct skua_stream *s)
 /* Not an end: the same may go well later. */
 static bool is_passing(int r)
 {
-    return r == -ECANCELED || r == -ENOMEM || r == -EPERM;
+    return r == -ECANCELED || r == -ENOMEM;
 }
 
 enum next { NOTHING, SEND, SHUT, CLOSE };
@@ -185,7 +185,8 @@ bool rt_stream_settle(struct skua_stream *s, int r)
         struct rt_chunk *lost = NULL;
         rt_stream_lock(s);
         if (r < 0 && !s->error && (!is_passing(r) || (s->closing && s->head)))
-            s->error = s->closing && r == -EBADF ? -ECONNABORTED : r;
+            s->error = s->closing && (r == -EBADF || is_passing(r)) ? -ECONNABORTED : r;
+        s->hitch = r == -ENOMEM ? r : 0;
         if (s->error)
             lost = take_all(s);
         enum next next = next_of(s, r);
@@ -200,6 +201,11 @@ bool rt_stream_settle(struct skua_stream *s, int r)
             return next == SEND;
         r = shut(s);
     }
+}
+
+void rt_stream_put_off(struct skua_stream *s)
+{
+    SKUA_IGNORE(rt_stream_settle(s, -ECANCELED)); /* an error leaves nothing to send */
 }
 
 /* --- the task --- */
@@ -240,7 +246,7 @@ static void *flush_main(void *arg)
 static void never_flushed(void *arg)
 {
     struct skua_stream *s = arg;
-    SKUA_IGNORE(rt_stream_settle(s, -ECANCELED)); /* an error leaves nothing to send */
+    rt_stream_put_off(s);
     rt_stream_unref(s);
 }
 
@@ -261,11 +267,13 @@ int rt_stream_flush(struct skua_stream *s)
 {
     rt_stream_lock(s);
     bool mine = s->head && !s->sending;
-    if (mine)
+    if (mine) {
         s->sending = true;
+        s->hitch = 0;
+    }
     rt_stream_unlock(s, NULL);
     int r = mine ? rt_stream_hand_over(s) : 0;
     if (r < 0)
-        SKUA_IGNORE(rt_stream_settle(s, r)); /* an error leaves nothing to send */
+        rt_stream_put_off(s);
     return r;
 }

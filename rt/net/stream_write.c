@@ -161,7 +161,7 @@ static int finish_turn(struct skua_stream *s, struct rt_chunk *c, const struct i
     if (!rt_stream_settle(s, r))
         return r;
     if (rt_stream_hand_over(s) < 0) /* taken all the same: the next call sees to it */
-        SKUA_IGNORE(rt_stream_settle(s, -ENOMEM));
+        rt_stream_put_off(s);
     return 0;
 }
 
@@ -214,7 +214,7 @@ static int closed(const struct skua_stream *s)
 
 static const struct rt_wait_kind stream_kind = { .what = "a stream", .is_shown = true };
 
-/* Once. 0: look again. */
+/* Once, unless what is unsent is nobody's any more. 0: look again. */
 static int wait_on(struct skua_stream *s, struct rt_wq_list *list,
                    int (*state)(const struct skua_stream *s), uint64_t deadline)
 {
@@ -223,11 +223,20 @@ static int wait_on(struct skua_stream *s, struct rt_wq_list *list,
     if (r < 0)
         return r;
     rt_stream_lock(s);
-    bool wait = state(s) == -EAGAIN;
+    bool wait = state(s) == -EAGAIN && (s->sending || !s->head);
     if (wait)
         rt_wq_link(list, &node);
     rt_stream_unlock(s, NULL);
     return wait ? rt_wq_park(&s->q, &node, deadline) : rt_wq_abandon(&node);
+}
+
+/* For who was woken: nobody sends, and another task would most likely fare no better. */
+static int hitch_of(struct skua_stream *s)
+{
+    rt_stream_lock(s);
+    int r = s->head && !s->sending ? s->hitch : 0;
+    rt_stream_unlock(s, NULL);
+    return r;
 }
 
 static int wait_until(struct skua_stream *s, struct rt_wq_list *list,
@@ -240,7 +249,8 @@ static int wait_until(struct skua_stream *s, struct rt_wq_list *list,
     if (!rt_current())
         return -EPERM;
     for (bool first = true;; first = false) {
-        int flushing = rt_stream_flush(s);
+        int flushing = first ? 0 : hitch_of(s);
+        flushing = flushing < 0 ? flushing : rt_stream_flush(s);
         rt_stream_lock(s);
         int r = state(s);
         rt_stream_unlock(s, NULL);
@@ -303,7 +313,7 @@ int skua_stream_write_eof(skua_stream *s)
     if (mine && rt_stream_settle(s, 0)) {
         r = rt_stream_hand_over(s);
         if (r < 0)
-            SKUA_IGNORE(rt_stream_settle(s, r)); /* the next call sees to it */
+            rt_stream_put_off(s); /* the next call sees to it */
         return r;
     }
     rt_stream_lock(s);

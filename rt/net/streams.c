@@ -329,7 +329,7 @@ int skua_stream_close(skua_stream *s)
         return 0;
     int r = rt_stream_hand_over(s);
     if (r < 0)
-        SKUA_IGNORE(rt_stream_settle(s, r)); /* an error leaves nothing to send */
+        rt_stream_put_off(s); /* and so lost */
     return r;
 }
 

@@ -12,8 +12,9 @@
  * Unsent bytes lie in chunks. Who sends reads the first ones without the lock; who writes adds
  * behind what has been published, under it. A chunk never moves.
  *
- * Bytes are unsent and nobody holds `sending` only if there was no memory for a task, or it was
- * cancelled: then the next call that could wait for them starts another (rt_stream_flush).
+ * Bytes are unsent and nobody holds `sending` only if there was no memory, for a task or for it to
+ * send with, or it was cancelled: then the next call that could wait for them starts another
+ * (rt_stream_flush). Who waits already is woken, and does that too, but for want of memory.
  */
 #ifndef RT_NET_STREAMS_H
 #define RT_NET_STREAMS_H
@@ -62,6 +63,7 @@ struct skua_stream {
     bool eof_wanted, eof_sent;
     bool closing, closed;
     int error; /* sending has failed, or bytes were thrown away */
+    int hitch; /* -ENOMEM: the last one to send had no memory; those who wait are told */
 };
 
 /* ---- streams.c: the life of it ---- */
@@ -77,6 +79,8 @@ void rt_stream_drop_fds(struct skua_stream *s);
 /* The caller holds `sending` and has sent with result r: deals with what became of the stream
  * meanwhile, and gives the token back. True: it was not given back, there is more to send. */
 RT_MUST_USE bool rt_stream_settle(struct skua_stream *s, int r);
+/* The caller holds `sending` and gives it back, whatever is unsent: nobody can be had to send it. */
+void rt_stream_put_off(struct skua_stream *s);
 /* The caller holds `sending`: hands it to a task that sends all there is. 0 or -errno, and the
  * token is the caller's still. */
 RT_MUST_USE int rt_stream_hand_over(struct skua_stream *s);

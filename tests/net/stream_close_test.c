@@ -314,6 +314,19 @@ static void *check_abort_of_unsent(void *arg)
     return arg;
 }
 
+static void *check_cancelled_while_closing(void *arg)
+{
+    /* Who waits for the close was not cancelled. */
+    skua_stream *s[2];
+    open_pair(UNIX, s);
+    stuff(s[0]);
+    assert_int_equal(skua_stream_close(s[0]), 0);
+    cancel_all_but(NULL);
+    assert_int_equal(skua_stream_wait_closed(s[0], 20.0), -ECONNABORTED);
+    release_pair(s);
+    return arg;
+}
+
 static void *check_flush_by_reader(void *arg)
 {
     /* A question whose sending was cancelled, and nothing but the wait for its answer. */
@@ -343,6 +356,8 @@ static void test_a_cancelled_flush_loses_nothing(void **state)
     (void)state;
     run_with(check_flush_by_reader, 1, false);
     run_with(check_flush_by_reader, 2, false);
+    run_with(check_cancelled_while_closing, 1, false);
+    run_with(check_cancelled_while_closing, 2, false);
     run_with(check_abort_of_unsent, 1, false);
     run_with(check_abort_of_unsent, 2, false);
     run_with(check_flush_cancelled, 1, false);

@@ -295,6 +295,52 @@ static void test_a_wait_that_fails_does_not_end_reading(void **state)
     run_few(check_no_watch);
 }
 
+/* --- sending goes wrong, and may go well later --- */
+
+/* Until the kernel takes no more, and a task waits to send the rest. */
+static void stuff(skua_stream *s, char *data)
+{
+    while (skua_stream_unsent(s) < LONG)
+        assert_int_equal(skua_stream_write(s, data, LONG), 0);
+    let_them();
+}
+
+static void *check_drain_tells(void *arg)
+{
+    skua_stream *s[2];
+    char *data = calloc(1, LONG);
+    open_pair(UNIX, s);
+    stuff(s[0], data);
+    size_t unsent = skua_stream_unsent(s[0]);
+    struct drain_task d = {s[0], 10.0, 1};
+    skua_task *t = skua_spawn(run_drain, &d);
+    let_them();
+    rt_fault_arm_from(RT_SYS_SEND, 1, ENOMEM);
+    rt_fault_arm_from(RT_SYS_SENDMSG, 1, ENOMEM);
+    assert_true(skua_stream_read(s[1], data, LONG, 10.0) > 0);
+    join(t);
+    assert_int_equal(d.r, -ENOMEM);
+    assert_true(rt_fault_hits(RT_SYS_SEND) + rt_fault_hits(RT_SYS_SENDMSG) < 10);
+    assert_int_equal(skua_stream_unsent(s[0]), unsent);
+    for (int i = 0; i < 1000; i++) /* also if the task gives up before the wait for it begins */
+        assert_int_equal(skua_stream_drain(s[0], 10.0), -ENOMEM);
+    rt_fault_reset();
+    t = skua_spawn(run_drain, &d); /* which goes on */
+    while (skua_stream_unsent(s[0]))
+        assert_true(skua_stream_read(s[1], data, LONG, 10.0) > 0);
+    join(t);
+    assert_int_equal(d.r, 0);
+    release_pair(s);
+    free(data);
+    return arg;
+}
+
+static void test_drain_tells_that_sending_has_no_memory(void **state)
+{
+    (void)state;
+    run_few(check_drain_tells);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +348,7 @@ int main(void)
         NET_TEST(test_without_the_kernel),
         NET_TEST(test_a_connection_that_timed_out_stays_so),
         NET_TEST(test_a_wait_that_fails_does_not_end_reading),
+        NET_TEST(test_drain_tells_that_sending_has_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
