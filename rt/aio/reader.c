@@ -6,8 +6,8 @@
  * name and queues the step, in the place of descriptor events; after the callback the name is left
  * again and the kernel is asked again, in the next poll.
  *
- * The readers of a runtime are in one list under its lock. Who frees one: whoever removes it, if
- * the name could be claimed; else its step, which is queued, or runs.
+ * The readers of a runtime are in lists by descriptor, under its lock. Who frees one: whoever
+ * removes it, if the name could be claimed; else its step, which is queued, or runs.
  */
 #include <errno.h>
 #include <poll.h>
@@ -60,12 +60,28 @@ static void free_reader(struct rt_reader *r)
     rt_slab_put(w ? &w->slab : NULL, r); /* as a task leaves it: nothing cold */
 }
 
+static struct rt_reader **list_of(struct rt_runtime *rt, const struct rt_fd *rec)
+{
+    return &rt->readers[(unsigned)rec->fd % RT_READER_LISTS];
+}
+
+/* Locked. */
+static void link_reader(struct rt_runtime *rt, struct rt_reader *r)
+{
+    struct rt_reader **list = list_of(rt, r->rec);
+    r->next = *list;
+    *list = r;
+    rt->reader_count++;
+}
+
+/* Locked. */
 static void unlink_reader(struct rt_runtime *rt, struct rt_reader *r)
 {
-    struct rt_reader **at = &rt->readers;
+    struct rt_reader **at = list_of(rt, r->rec);
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+    rt->reader_count--;
 }
 
 static void leave(struct rt_fd *rec, struct rt_fifo *out)
@@ -178,19 +194,23 @@ static void run(struct rt_step *step)
 
 /* --- the end of the runtime, its workers gone --- */
 
+static void end_reader(struct rt_runtime *rt, struct rt_reader *r)
+{
+    if (!r->removed)
+        give_back(r);
+    bool gone = remove_reader(rt, r);
+    if (!gone)
+        unlink_reader(rt, r);
+    while (!gone && !rt_unpost_step(&r->step)) /* a worker of another runtime is about to */
+        SKUA_IGNORE(rt_sys_sched_yield());     /* post it */
+    free_reader(r);
+}
+
 static void end_readers(struct rt_runtime *rt)
 {
-    struct rt_reader *r;
-    while ((r = rt->readers) != NULL) {
-        if (!r->removed)
-            give_back(r);
-        bool gone = remove_reader(rt, r);
-        if (!gone)
-            unlink_reader(rt, r);
-        while (!gone && !rt_unpost_step(&r->step)) /* a worker of another runtime is about to */
-            SKUA_IGNORE(rt_sys_sched_yield());     /* post it */
-        free_reader(r);
-    }
+    for (unsigned i = 0; i < RT_READER_LISTS; i++)
+        while (rt->readers[i])
+            end_reader(rt, rt->readers[i]);
 }
 
 /* --- calls --- */
@@ -206,7 +226,7 @@ static struct rt_reader *find(struct rt_worker *w, struct rt_fd *rec, enum rt_di
 {
     uint32_t generation =
         (uint32_t)(rt_load_acquire(&rec->use) >> RT_FD_GEN_BIT); /* pairs: FD-USE <- own */
-    struct rt_reader *r = w->rt->readers;
+    struct rt_reader *r = *list_of(w->rt, rec);
     for (; r; r = r->next) {
         struct skua_group *a = r->step.home, *b = home_of(w);
         if (r->rec == rec && r->dir == dir && !r->removed && r->generation == generation &&
@@ -252,8 +272,7 @@ static int add_made(struct rt_worker *w, struct rt_reader *r, struct rt_fifo *ou
     if (err == 0 && (err = arm(r, false, out)) < 0)
         give_back(r);
     if (err == 0) {
-        r->next = rt->readers;
-        rt->readers = r;
+        link_reader(rt, r);
         rt->readers_end = end_readers;
     }
     rt_unlock(&rt->lock);

@@ -55,7 +55,7 @@ static bool has_sources(struct rt_runtime *rt)
 {
     unsigned crew = rt_crew(rt);
     rt_lock(&rt->lock);
-    bool has = rt->readers || rt->signal_handlers;
+    bool has = rt->reader_count > 0 || rt->signal_handlers;
     rt_unlock(&rt->lock);
     for (unsigned i = 0; !has && i < crew; i++) {
         struct rt_worker *w = rt->workers[i];

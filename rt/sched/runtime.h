@@ -14,6 +14,8 @@ struct rt_pool;
 struct rt_signal_handler;
 struct rt_reader;
 
+enum { RT_READER_LISTS = 128 };
+
 struct rt_runtime {
     unsigned            n;          /* regular workers */
     struct rt_worker  **workers;    /* those, fixed for life, and behind them the spares */
@@ -39,8 +41,9 @@ struct rt_runtime {
     bool              (*pool_tick)(struct rt_runtime *rt); /* likewise; see rt_watch_ask */
     struct rt_signal_handler *signal_handlers; /* under lock; see aio/signals.c */
     void              (*signal_handlers_free)(struct rt_runtime *rt); /* set with it */
-    struct rt_reader   *readers; /* under lock; see aio/reader.c */
-    void              (*readers_end)(struct rt_runtime *rt); /* set with it */
+    struct rt_reader   *readers[RT_READER_LISTS]; /* by descriptor; under lock; see aio/reader.c */
+    uint32_t            reader_count;             /* under lock */
+    void              (*readers_end)(struct rt_runtime *rt); /* set with the first */
     skua_exception_cb   handler; /* of reports, NULL: the default one; under lock, with its arg */
     void               *handler_arg;
     RT_ATOMIC(uint32_t) has_handler; /* a hint, without the lock */
