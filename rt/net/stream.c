@@ -18,41 +18,6 @@ static size_t at_most(size_t n, size_t max)
 
 /* --- read --- */
 
-static ssize_t read_owned(struct rt_io *io, void *buf, size_t n)
-{
-    for (;;) {
-        if (rt_io_try(io, RT_DIR_IN)) {
-            ssize_t got = rt_sys_read(io->fd, buf, n);
-            if (got > 0 && (size_t)got < n)
-                rt_io_short_read(io);
-            if (got != -EAGAIN)
-                return got;
-            rt_io_drained(io, RT_DIR_IN);
-        }
-        int r = rt_io_wait(io, POLLIN);
-        if (r < 0)
-            return r;
-    }
-}
-
-/* Perhaps a blocking one: a socket is asked not to, anything else is polled before each call. */
-static ssize_t read_foreign(struct rt_io *io, void *buf, size_t n)
-{
-    for (;;) {
-        ssize_t got = rt_sys_recv(io->fd, buf, n, MSG_DONTWAIT);
-        if (got != -EAGAIN && got != -ENOTSOCK)
-            return got;
-        int r = rt_io_poll(io, POLLIN);
-        if (r < 0)
-            return r;
-        if (got == -EAGAIN)
-            continue;
-        got = rt_sys_read(io->fd, buf, n);
-        if (got != -EAGAIN)
-            return got;
-    }
-}
-
 ssize_t skua_read(int fd, void *buf, size_t n, double timeout)
 {
     struct rt_io io;
@@ -63,9 +28,8 @@ ssize_t skua_read(int fd, void *buf, size_t n, double timeout)
         return rt_io_end(&io, 0);
     if (!buf)
         return rt_io_end(&io, -EFAULT);
-    n = at_most(n, MOVE_MAX);
-    r = io.owned ? read_owned(&io, buf, n) : read_foreign(&io, buf, n);
-    return rt_io_end(&io, r);
+    const struct iovec one = {.iov_base = buf, .iov_len = at_most(n, MOVE_MAX)};
+    return rt_io_end(&io, rt_io_get(&io, &one, 1, one.iov_len));
 }
 
 /* --- write --- */

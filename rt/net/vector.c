@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* floor 8: net. skua_readv, skua_writev. */
+/* floor 8: net. Reading, for skua_read as well; skua_readv, skua_writev. */
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -55,11 +55,24 @@ static void skip(struct rest *rest, size_t bytes)
 
 /* --- read --- */
 
-static ssize_t read_owned(struct rt_io *io, const struct iovec *iov, int n, size_t total)
+/* The calls for one piece cost less. */
+static ssize_t read_once(int fd, const struct iovec *iov, int n)
+{
+    return n == 1 ? rt_sys_read(fd, iov->iov_base, iov->iov_len) : rt_sys_readv(fd, iov, n);
+}
+
+static ssize_t receive_once(int fd, const struct iovec *iov, int n)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+    return n == 1 ? rt_sys_recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT)
+                  : rt_sys_recvmsg(fd, &msg, MSG_DONTWAIT);
+}
+
+static ssize_t get_owned(struct rt_io *io, const struct iovec *iov, int n, size_t total)
 {
     for (;;) {
         if (rt_io_try(io, RT_DIR_IN)) {
-            ssize_t got = rt_sys_readv(io->fd, iov, n);
+            ssize_t got = read_once(io->fd, iov, n);
             if (got > 0 && (size_t)got < total)
                 rt_io_short_read(io);
             if (got != -EAGAIN)
@@ -73,11 +86,10 @@ static ssize_t read_owned(struct rt_io *io, const struct iovec *iov, int n, size
 }
 
 /* Perhaps a blocking one: a socket is asked not to, anything else is polled before each call. */
-static ssize_t read_foreign(struct rt_io *io, const struct iovec *iov, int n)
+static ssize_t get_foreign(struct rt_io *io, const struct iovec *iov, int n)
 {
-    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
     for (;;) {
-        ssize_t got = rt_sys_recvmsg(io->fd, &msg, MSG_DONTWAIT);
+        ssize_t got = receive_once(io->fd, iov, n);
         if (got != -EAGAIN && got != -ENOTSOCK)
             return got;
         int r = rt_io_poll(io, POLLIN);
@@ -85,10 +97,15 @@ static ssize_t read_foreign(struct rt_io *io, const struct iovec *iov, int n)
             return r;
         if (got == -EAGAIN)
             continue;
-        got = rt_sys_readv(io->fd, iov, n);
+        got = read_once(io->fd, iov, n);
         if (got != -EAGAIN)
             return got;
     }
+}
+
+ssize_t rt_io_get(struct rt_io *io, const struct iovec *iov, int n, size_t total)
+{
+    return io->owned ? get_owned(io, iov, n, total) : get_foreign(io, iov, n);
 }
 
 ssize_t skua_readv(int fd, const struct iovec *iov, int n, double timeout)
@@ -102,8 +119,7 @@ ssize_t skua_readv(int fd, const struct iovec *iov, int n, double timeout)
         struct rest room = {.iov = iov, .n = n};
         skip(&room, 0); /* empty ones in front must not fill what one call takes */
         n = at_most(room.n, IOV_MAX);
-        r = io.owned ? read_owned(&io, room.iov, n, (size_t)measure(room.iov, n))
-                     : read_foreign(&io, room.iov, n);
+        r = rt_io_get(&io, room.iov, n, (size_t)measure(room.iov, n));
     }
     return rt_io_end(&io, r);
 }
