@@ -55,7 +55,7 @@ void rt_stream_mark(struct skua_stream *s, struct rt_fifo *woken)
         s->paused = true;
     else if (s->unsent <= s->low)
         s->paused = false;
-    if (!s->paused || s->error)
+    if (!s->paused || s->turn.error)
         rt_wq_wake_many(&s->q.list, SIZE_MAX, woken);
 }
 
@@ -148,34 +148,10 @@ static void note_closed(struct skua_stream *s)
     struct rt_fifo woken = {0};
     rt_stream_drop_fds(s);
     rt_stream_lock(s);
-    s->closed = true;
-    s->sending = false;
+    rt_stream_turn_closed(&s->turn);
     rt_wq_wake_many(&s->q.list, SIZE_MAX, &woken);
     rt_wq_wake_many(&s->closers, SIZE_MAX, &woken);
     rt_stream_unlock(s, &woken);
-}
-
-/* Not an end: the same may go well later. */
-static bool is_passing(int r)
-{
-    return r == -ECANCELED || r == -ENOMEM;
-}
-
-enum next { NOTHING, SEND, SHUT, CLOSE };
-
-/* Lock held. */
-static enum next next_of(struct skua_stream *s, int r)
-{
-    if (r == 0 && s->head)
-        return SEND;
-    if (s->eof_wanted && !s->eof_sent && !s->head && !s->error) {
-        s->eof_sent = true;
-        return SHUT;
-    }
-    if (s->closing)
-        return CLOSE;
-    s->sending = false;
-    return NOTHING;
 }
 
 bool rt_stream_settle(struct skua_stream *s, int r)
@@ -184,21 +160,20 @@ bool rt_stream_settle(struct skua_stream *s, int r)
         struct rt_fifo woken = {0};
         struct rt_chunk *lost = NULL;
         rt_stream_lock(s);
-        if (r < 0 && !s->error && (!is_passing(r) || (s->closing && s->head)))
-            s->error = s->closing && (r == -EBADF || is_passing(r)) ? -ECONNABORTED : r;
+        rt_stream_turn_note(&s->turn, r, s->head != NULL);
         s->hitch = r == -ENOMEM ? r : 0;
-        if (s->error)
+        if (s->turn.error)
             lost = take_all(s);
-        enum next next = next_of(s, r);
+        enum rt_stream_next next = rt_stream_turn_next(&s->turn, r, s->head != NULL);
         rt_stream_mark(s, &woken);
         if (r < 0) /* who waits sees for himself */
             rt_wq_wake_many(&s->q.list, SIZE_MAX, &woken);
         rt_stream_unlock(s, &woken);
         free_chunks(lost);
-        if (next == CLOSE)
+        if (next == RT_STREAM_CLOSE)
             note_closed(s);
-        if (next != SHUT)
-            return next == SEND;
+        if (next != RT_STREAM_SHUT)
+            return next == RT_STREAM_SEND;
         r = shut(s);
     }
 }
@@ -255,10 +230,10 @@ int rt_stream_hand_over(struct skua_stream *s)
     int r = -ENOMEM;
     struct skua_spawn_opts opts = {
         .size = sizeof opts, .drop = never_flushed, .ret_err = &r, .where = "skua_stream"};
-    (void)rt_add_relaxed(&s->refs, 1); /* relaxed: the caller has one */
+    rt_stream_refs_hold(&s->refs);
     skua_task *t = skua_spawn_with(flush_main, s, &opts);
     if (!t)
-        (void)rt_sub_relaxed(&s->refs, 1); /* relaxed: the same */
+        rt_stream_refs_unhold(&s->refs);
     skua_detach(t);
     return t ? 0 : r;
 }
@@ -266,11 +241,9 @@ int rt_stream_hand_over(struct skua_stream *s)
 int rt_stream_flush(struct skua_stream *s)
 {
     rt_stream_lock(s);
-    bool mine = s->head && !s->sending;
-    if (mine) {
-        s->sending = true;
+    bool mine = s->head && rt_stream_turn_take(&s->turn);
+    if (mine)
         s->hitch = 0;
-    }
     rt_stream_unlock(s, NULL);
     int r = mine ? rt_stream_hand_over(s) : 0;
     if (r < 0)

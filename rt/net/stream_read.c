@@ -38,7 +38,7 @@ static int begin(struct reading *rd, struct skua_stream *s, const void *buf, siz
         return -EFAULT;
     *rd = (struct reading){.s = s, .timeout = timeout};
     rt_stream_lock(s);
-    int r = s->closing || s->in.fd < 0 ? -EBADF : s->reading ? -EBUSY : 0;
+    int r = s->turn.closing || s->in.fd < 0 ? -EBADF : s->reading ? -EBUSY : 0;
     if (r == 0) {
         s->reading = true;
         rd->in = s->in;
@@ -99,7 +99,7 @@ static ssize_t get_foreign(int fd, void *buf, size_t n)
 static int check_open(struct reading *rd)
 {
     rt_stream_lock(rd->s);
-    bool closing = rd->s->closing;
+    bool closing = rd->s->turn.closing;
     rt_stream_unlock(rd->s, NULL);
     return closing ? -EBADF : 0;
 }

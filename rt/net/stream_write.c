@@ -71,9 +71,9 @@ static struct rt_chunk *chunk_new(size_t n)
 /* Lock held. 0, or why nothing may be written. */
 static int check(const struct skua_stream *s)
 {
-    if (s->closing || (s->out.fd < 0 && !s->eof_wanted))
+    if (s->turn.closing || (s->out.fd < 0 && !s->turn.eof_wanted))
         return -EBADF;
-    return s->eof_wanted ? -EPIPE : s->error;
+    return s->turn.eof_wanted ? -EPIPE : s->turn.error;
 }
 
 /* Small ones go into the last chunk while it has room. 1: done; 0: not; -errno. */
@@ -102,9 +102,7 @@ static bool take_turn(struct skua_stream *s, struct rt_stream_side *ret_out)
     if (!rt_current())
         return false;
     rt_stream_lock(s);
-    bool mine = !s->sending && !s->head && check(s) == 0;
-    if (mine)
-        s->sending = true;
+    bool mine = !s->head && check(s) == 0 && rt_stream_turn_take(&s->turn);
     *ret_out = s->out;
     rt_stream_unlock(s, NULL);
     return mine;
@@ -132,7 +130,7 @@ static int enqueue(struct skua_stream *s, struct rt_chunk *c, bool in_front)
 {
     struct rt_fifo woken = {0};
     rt_stream_lock(s);
-    int r = in_front ? s->error : check(s);
+    int r = in_front ? s->turn.error : check(s);
     if (r == 0) {
         c->next = in_front ? s->head : NULL;
         *(in_front || !s->tail ? &s->head : &s->tail->next) = c;
@@ -204,12 +202,12 @@ int skua_stream_write(skua_stream *s, const void *buf, size_t n)
 
 static int drained(const struct skua_stream *s)
 {
-    return s->error ? s->error : s->paused ? -EAGAIN : 0;
+    return s->turn.error ? s->turn.error : s->paused ? -EAGAIN : 0;
 }
 
 static int closed(const struct skua_stream *s)
 {
-    return s->closed ? s->error : -EAGAIN;
+    return s->turn.closed ? s->turn.error : -EAGAIN;
 }
 
 static const struct rt_wait_kind stream_kind = { .what = "a stream", .is_shown = true };
@@ -223,7 +221,7 @@ static int wait_on(struct skua_stream *s, struct rt_wq_list *list,
     if (r < 0)
         return r;
     rt_stream_lock(s);
-    bool wait = state(s) == -EAGAIN && (s->sending || !s->head);
+    bool wait = state(s) == -EAGAIN && (s->turn.sending || !s->head);
     if (wait)
         rt_wq_link(list, &node);
     rt_stream_unlock(s, NULL);
@@ -234,7 +232,7 @@ static int wait_on(struct skua_stream *s, struct rt_wq_list *list,
 static int hitch_of(struct skua_stream *s)
 {
     rt_stream_lock(s);
-    int r = s->head && !s->sending ? s->hitch : 0;
+    int r = s->head && !s->turn.sending ? s->hitch : 0;
     rt_stream_unlock(s, NULL);
     return r;
 }
@@ -301,14 +299,12 @@ int skua_stream_write_eof(skua_stream *s)
     if (!s)
         return -EINVAL;
     rt_stream_lock(s);
-    int r = s->eof_wanted ? 0 : check(s);
+    int r = s->turn.eof_wanted ? 0 : check(s);
     if (r == 0 && !s->can_eof)
         r = -EOPNOTSUPP;
-    bool mine = r == 0 && !s->sending && !s->eof_wanted;
+    bool mine = r == 0 && !s->turn.eof_wanted && rt_stream_turn_take(&s->turn);
     if (r == 0)
-        s->eof_wanted = true;
-    if (mine)
-        s->sending = true;
+        s->turn.eof_wanted = true;
     rt_stream_unlock(s, NULL);
     if (mine && rt_stream_settle(s, 0)) {
         r = rt_stream_hand_over(s);
@@ -317,7 +313,7 @@ int skua_stream_write_eof(skua_stream *s)
         return r;
     }
     rt_stream_lock(s);
-    r = r < 0 ? r : s->error;
+    r = r < 0 ? r : s->turn.error;
     rt_stream_unlock(s, NULL);
     return r;
 }

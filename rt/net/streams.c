@@ -62,8 +62,7 @@ static int stream_new(const struct skua_stream_opts *opts, struct skua_stream **
     if (!s)
         return -ENOMEM;
     rt_lock_init(&s->q.lock, RT_RANK_USER);
-    rt_init(&s->users, 1);
-    rt_init(&s->refs, 1);
+    rt_stream_refs_init(&s->refs);
     s->in.fd = s->out.fd = -1;
     s->limit = all.limit;
     s->high = all.high_water;
@@ -317,11 +316,8 @@ int skua_stream_close(skua_stream *s)
     if (!s)
         return -EINVAL;
     rt_stream_lock(s);
-    bool first = !s->closing;
-    bool mine = first && !s->sending;
-    s->closing = true;
-    if (mine)
-        s->sending = true;
+    bool first;
+    bool mine = rt_stream_turn_close(&s->turn, &first);
     rt_stream_unlock(s, NULL);
     if (first)
         end_reading(s);
@@ -338,12 +334,7 @@ int skua_stream_abort(skua_stream *s)
     if (!s)
         return -EINVAL;
     rt_stream_lock(s);
-    bool mine = !s->closed && !s->sending;
-    s->closing = true;
-    if (s->unsent && !s->error)
-        s->error = -ECONNABORTED;
-    if (mine)
-        s->sending = true;
+    bool mine = rt_stream_turn_abort(&s->turn, s->head != NULL);
     rt_stream_unlock(s, NULL);
     rt_stream_drop_fds(s); /* who sends or reads finds it gone */
     if (mine)
@@ -353,7 +344,7 @@ int skua_stream_abort(skua_stream *s)
 
 void rt_stream_unref(struct skua_stream *s)
 {
-    if (rt_sub_acq_rel(&s->refs, 1) > 1) /* pairs: STREAM-REFS -> rt_stream_unref */
+    if (!rt_stream_refs_drop(&s->refs))
         return;
     rt_free(s->buf);
     rt_free(s);
@@ -362,13 +353,13 @@ void rt_stream_unref(struct skua_stream *s)
 skua_stream *skua_stream_retain(skua_stream *s)
 {
     if (s)
-        (void)rt_add_relaxed(&s->users, 1); /* relaxed: the caller has one */
+        rt_stream_refs_join(&s->refs);
     return s;
 }
 
 void skua_stream_release(skua_stream *s)
 {
-    if (!s || rt_sub_acq_rel(&s->users, 1) > 1) /* pairs: STREAM-REFS <- rt_stream_unref */
+    if (!s || !rt_stream_refs_leave(&s->refs))
         return;
     SKUA_IGNORE(skua_stream_close(s)); /* nobody is left to be told */
     rt_stream_unref(s);
@@ -381,7 +372,7 @@ bool skua_stream_is_closing(const skua_stream *s)
     if (!s)
         return false;
     rt_stream_lock(s);
-    bool closing = s->closing;
+    bool closing = s->turn.closing;
     rt_stream_unlock(s, NULL);
     return closing;
 }
@@ -390,7 +381,7 @@ static struct rt_stream_side side_of(const skua_stream *s)
 {
     rt_stream_lock(s);
     struct rt_stream_side side = s->in.fd >= 0 ? s->in : s->out;
-    if (s->closing)
+    if (s->turn.closing)
         side.fd = -1;
     rt_stream_unlock(s, NULL);
     return side;

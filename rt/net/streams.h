@@ -4,10 +4,9 @@
  * One lock guards the state; nothing is sent or read under it. Two tokens say who does that:
  *
  *   reading   the one call that reads: its holder alone uses the read buffer and in.fd
- *   sending   one call that writes, or the flushing task: its holder alone sends, shuts down and
- *             closes. The holder goes on for as long as there is something to do, and gives the
- *             token back under the lock, in the same step in which it finds that there is not.
- *             A task that takes over from a call takes its token over.
+ *   sending   one call that writes, or the flushing task: see stream_turn.h. The holder goes on
+ *             for as long as there is something to do. A task that takes over from a call takes
+ *             its token over.
  *
  * Unsent bytes lie in chunks. Who sends reads the first ones without the lock; who writes adds
  * behind what has been published, under it. A chunk never moves.
@@ -24,6 +23,7 @@
 #include <stdint.h>
 
 #include "net/io.h"
+#include "net/stream_turn.h"
 #include "sync/waitq.h"
 
 struct rt_chunk {
@@ -42,13 +42,12 @@ struct rt_stream_side {
 struct skua_stream {
     struct rt_waitq q;         /* the lock, and who waits in drain */
     struct rt_wq_list closers; /* who waits in wait_closed */
-    RT_ATOMIC(uint32_t) users; /* references of users; together they hold one of `refs` */
-    RT_ATOMIC(uint32_t) refs;  /* and the flushing task holds one */
+    struct rt_stream_refs refs;
     struct rt_stream_side in, out; /* under the lock; the same number, or two */
     bool is_shared;                /* fixed: the same number */
     bool can_eof;                  /* fixed */
 
-    bool reading, sending; /* the tokens */
+    bool reading;         /* the token */
     bool eof;              /* the end of the stream has been read; holder of `reading` */
     int in_error;          /* reading has failed; holder of `reading` */
     size_t partial;        /* holder of `reading` */
@@ -60,9 +59,7 @@ struct skua_stream {
     size_t unsent;
     size_t high, low, max;
     bool paused; /* drain waits */
-    bool eof_wanted, eof_sent;
-    bool closing, closed;
-    int error; /* sending has failed, or bytes were thrown away */
+    struct rt_stream_turn turn;
     int hitch; /* -ENOMEM: the last one to send had no memory; those who wait are told */
 };
 

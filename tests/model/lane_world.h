@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "model_main.h"
+#include "model_var.h"
 
 /* --- the mutex, the condition and the fields, with mutants --- */
 
@@ -38,25 +39,6 @@ static int model_wait(rt_mutex_cond *mc, uint64_t deadline, rl::debug_info_param
 #define rt_mutex_cond_signal(mc)    MODEL_UNLESS("signal", (mc)->cond.notify_one($))
 #define rt_mutex_cond_broadcast(mc) MODEL_UNLESS("broadcast", (mc)->cond.notify_all($))
 #define rt_mutex_cond_wait(mc, deadline) model_wait((mc), (deadline), $)
-
-template <typename T> static T model_get(T value, model_wrong wrong)
-{
-    return wrong == MODEL_ZERO ? (T)0 : wrong == MODEL_BLIND ? (T)1 : value;
-}
-
-template <typename T, typename V>
-static void model_set(rl::var_proxy<T> field, V value, model_wrong wrong)
-{
-    if (wrong == MODEL_BLIND)
-        value = (V)-1;
-    if (wrong != MODEL_SKIP)
-        field.store((T)value);
-}
-
-#undef RT_VAR_GET
-#undef RT_VAR_SET
-#define RT_VAR_GET(lvalue)    model_get((lvalue)($).load(), MODEL_HERE("get " #lvalue))
-#define RT_VAR_SET(lvalue, v) model_set((lvalue)($), (v), MODEL_HERE("set " #lvalue))
 
 #include "aio/lane.h"
 
