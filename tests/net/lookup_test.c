@@ -197,21 +197,43 @@ static void *ask(void *arg)
     return NULL;
 }
 
+static uint64_t withdrawn(void)
+{
+    struct skua_lane_stats stats = {.size = sizeof stats};
+    assert_int_equal(skua_lane_stats_get("dns", &stats), 0);
+    return stats.withdrawn;
+}
+
+/* Until a thread is inside with it. On a busy machine its time may be up before: then it asks
+ * again. */
+static skua_task *ask_inside(struct asking *a, int calls)
+{
+    skua_task *t = skua_spawn(ask, a);
+    uint64_t before = withdrawn();
+    while (fake.calls < calls) {
+        assert_int_equal(skua_sleep(0.001), 0);
+        if (withdrawn() == before)
+            continue;
+        join(t);
+        before = withdrawn();
+        t = skua_spawn(ask, a);
+    }
+    return t;
+}
+
 static void leave_some(void)
 {
     enum { LANE = 4, MORE = 3 };
     struct asking asking[LANE + MORE];
     skua_task *t[LANE + MORE];
-    struct skua_lane_stats before = {.size = sizeof before};
-    struct skua_lane_stats stats = {.size = sizeof stats};
-    assert_int_equal(skua_lane_stats_get("dns", &before), 0);
+    uint64_t before = 0;
     fake_use(two);
     fake.is_shut = true;
     for (int i = 0; i < LANE + MORE; i++) { /* the lane is full, the others are queued */
         asking[i] = (struct asking){.timeout = i == 1 || i == LANE + 1 ? 0.02 : INFINITY};
-        t[i] = skua_spawn(ask, &asking[i]);
-        if (i < LANE)
-            fake_await_calls(i + 1);
+        t[i] = i < LANE ? ask_inside(&asking[i], i + 1) : skua_spawn(ask, &asking[i]);
+        if (i == LANE - 1)
+            before = withdrawn();
     }
     join(t[1]);
     join(t[LANE + 1]);
@@ -224,8 +246,7 @@ static void leave_some(void)
     assert_int_equal(asking[0].r, -ECANCELED);
     assert_int_equal(asking[LANE].r, -ECANCELED);
     assert_int_equal(fake.inside, LANE); /* nobody waited for them */
-    assert_int_equal(skua_lane_stats_get("dns", &stats), 0);
-    assert_int_equal(stats.withdrawn - before.withdrawn, 2);
+    assert_int_equal(withdrawn() - before, 2);
     fake_open();
     join(t[2]);
     join(t[3]);
