@@ -76,7 +76,7 @@ void rt_stream_drop_fds(struct skua_stream *s);
 /* The caller holds `sending` and has sent with result r: deals with what became of the stream
  * meanwhile, and gives the token back. True: it was not given back, there is more to send. */
 RT_MUST_USE bool rt_stream_settle(struct skua_stream *s, int r);
-/* The caller holds `sending` and gives it back, whatever is unsent: nobody can be had to send it. */
+/* The caller holds `sending` and gives it back, whatever is unsent: there is nobody to send it. */
 void rt_stream_put_off(struct skua_stream *s);
 /* The caller holds `sending`: hands it to a task that sends all there is. 0 or -errno, and the
  * token is the caller's still. */
