@@ -83,20 +83,29 @@ void rt_refuse(struct rt_worker *w, struct skua_task *t, int err)
     rt_finish(w, t, skua_fail(err));
 }
 
+static void count_unretrieved(struct rt_runtime *rt, struct skua_task *t)
+{
+    (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
+    if (rt_report_is_wanted(rt))
+        rt_report_unretrieved(rt, t);
+}
+
+/* To its own runtime, if that is still there, whoever gave the last reference back. */
+static void tell_unretrieved(struct rt_worker *w, struct skua_task *t)
+{
+    uint16_t           id = rt_load_relaxed(&t->runtime); /* relaxed: fixed */
+    struct rt_runtime *rt = w && w->rt->id == id ? NULL : rt_runtime_visit(id);
+    if (rt || w)
+        count_unretrieved(rt ? rt : w->rt, t);
+    if (rt)
+        rt_runtime_unvisit(rt);
+}
+
 static void reap(struct rt_worker *w, struct skua_task *t)
 {
     uint64_t word = rt_st_load(&t->state);
-    if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED)) {
-        /* relaxed: fixed */
-        struct rt_runtime *rt = w ? w->rt : rt_runtime_visit(rt_load_relaxed(&t->runtime));
-        if (rt) {
-            (void)rt_add_relaxed(&rt->unretrieved, 1); /* relaxed: a count */
-            if (rt_report_is_wanted(rt))
-                rt_report_unretrieved(rt, t);
-        }
-        if (rt && !w)
-            rt_runtime_unvisit(rt);
-    }
+    if (RT_UNLIKELY((word & (RT_ST_FAILED | RT_ST_RETRIEVED)) == RT_ST_FAILED))
+        tell_unretrieved(w, t);
     rt_task_free(w ? &w->slab : NULL, t);
 }
 

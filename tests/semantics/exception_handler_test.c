@@ -3,6 +3,7 @@
 #include "../support/t.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <unistd.h>
 
 static const char *const kinds[] = { "other",    "unretrieved", "shielded",  "leftover",
@@ -345,6 +346,46 @@ static void *bad_main(void *arg)
     return arg;
 }
 
+/* ---- two runtimes ---- */
+
+static skua_task *stray;
+
+static void *home_main(void *arg)
+{
+    T_EXPECT_INT(skua_set_exception_handler(tell, "home"), 0);
+    stray = skua_spawn(fails, NULL, .name = "stray");
+    T_EXPECT_INT(skua_yield(), 0);
+    return arg;
+}
+
+static void *abroad_main(void *arg)
+{
+    T_EXPECT_INT(skua_set_exception_handler(tell, "abroad"), 0);
+    skua_release(stray);
+    return arg;
+}
+
+static void *abroad(void *arg)
+{
+    T_EXPECT_INT(skua_run(abroad_main, NULL), 0);
+    return arg;
+}
+
+static void test_a_task_released_by_another_runtime_is_told_at_home(void **state)
+{
+    /* Goal: a handler hears of its own runtime's tasks, and of no other's. */
+    pthread_t thread;
+    (void)state;
+    skua_loop *loop = skua_loop_new();
+    skua_task *t = skua_spawn(home_main, NULL, .group = loop);
+    assert_int_equal(skua_loop_run_until_complete(loop, t, NULL), 0);
+    skua_release(t);
+    assert_int_equal(pthread_create(&thread, NULL, abroad, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(skua_loop_close(loop), 0);
+    t_check_log("home:unretrieved stray -5 'disk 3'");
+}
+
 static void test_bad_input(void **state)
 {
     /* Goal: a clear error. */
@@ -366,6 +407,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_without_a_handler_it_is_as_ever),
     T_TEST(test_what_debug_mode_reports_goes_to_the_handler_too),
     T_TEST(test_rule_17_reports_name_the_place_of_spawn),
+    T_TEST(test_a_task_released_by_another_runtime_is_told_at_home),
     T_TEST(test_bad_input),
 };
 static const struct t_scenario scenarios[] = {
