@@ -42,6 +42,7 @@ int skua_wait_blocking(skua_task *task, double timeout, void **ret_result)
         return -EPERM;
     if (!task || rt_ns_from_seconds(timeout, &ns) < 0)
         return -EINVAL;
+    rt_check_alive(task);
     if (rt_task_is_done(task))
         return rt_outcome(task, ret_result);
     if (ns == 0)

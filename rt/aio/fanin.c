@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "sched/cancel.h"
 #include "sched/runtime.h"
+#include "sync/await.h"
 
 static bool counts_as_bad(struct rt_fanin *f, uint64_t outcome)
 {
@@ -110,6 +111,7 @@ int rt_fanin_init(struct rt_fanin *f, struct skua_task *const *tasks, size_t n,
     for (size_t i = 0; i < n; i++) {
         if (!tasks[i])
             return -EINVAL;
+        rt_check_alive(tasks[i]);
         if (tasks[i] == me)
             return -EDEADLK;
     }

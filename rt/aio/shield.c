@@ -8,6 +8,7 @@
 #include "sched/finish.h"
 #include "sched/queues.h"
 #include "sched/spawn.h"
+#include "sync/await.h"
 
 struct shield {
     struct rt_step    step;
@@ -49,6 +50,7 @@ skua_task *skua_shield(skua_task *task)
     struct rt_worker *w = rt_self();
     if (!task || !w)
         return NULL;
+    rt_check_alive(task);
     if (rt_task_is_done(task))
         return skua_retain(task);
     struct shield *s = rt_calloc(1, sizeof *s);

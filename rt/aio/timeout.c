@@ -192,6 +192,7 @@ int skua_wait_for(skua_task *task, double timeout, void **ret_result)
         return -EINVAL;
     if (!w || !w->cur)
         return -EPERM;
+    rt_check_alive(task);
     if (task == w->cur)
         return -EDEADLK;
     int r = rt_deadline(w, timeout, &deadline);

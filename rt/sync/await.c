@@ -155,6 +155,7 @@ static inline int check_awaitable(struct rt_worker *w, struct skua_task *t)
         return -EINVAL;
     if (!w || !w->cur)
         return -EPERM;
+    rt_check_alive(t);
     return t == w->cur ? -EDEADLK : 0;
 }
 

@@ -8,6 +8,7 @@
 #include "sched/finish.h"
 #include "sched/queues.h"
 #include "sched/spawn.h"
+#include "sync/await.h"
 
 skua_future *skua_future_new(void)
 {
@@ -17,12 +18,15 @@ skua_future *skua_future_new(void)
 
 bool skua_future_set_result(skua_future *f, void *value)
 {
-    return f && rt_task_is_future(f) && rt_future_complete(f, value);
+    if (!f)
+        return false;
+    rt_check_alive(f);
+    return rt_task_is_future(f) && rt_future_complete(f, value);
 }
 
 bool skua_future_set_error(skua_future *f, int err)
 {
-    return f && rt_task_is_future(f) && rt_future_complete(f, skua_fail(err));
+    return skua_future_set_result(f, skua_fail(err));
 }
 
 /* --- done-callbacks: never inside the completion, always steps of the group that added them --- */
@@ -68,6 +72,7 @@ int skua_add_done_callback(skua_task *task, skua_done_cb cb, void *arg)
         return -EINVAL;
     if (!w)
         return -EPERM;
+    rt_check_alive(task);
     struct done_cb *d = rt_calloc(1, sizeof *d);
     if (!d)
         return -ENOMEM;

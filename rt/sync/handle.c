@@ -8,18 +8,16 @@
 #include "sched/wait.h"
 #include "sync/await.h"
 
-/* Debug builds notice handles that were released once too often. */
-static void check_alive(const struct skua_task *t)
+void rt_panic_released(const struct skua_task *t)
 {
-    if (RT_DEBUG && rt_st_refs(rt_st_load((struct rt_stateword *)&t->state)) == 0)
-        rt_panic("a task handle was used after its release (object %p, last known as Task-%u)",
-                 (const void *)t, t->id);
+    rt_panic("a task handle was used after its release (object %p, last known as Task-%u)",
+             (const void *)t, t->id);
 }
 
 skua_task *skua_retain(skua_task *task)
 {
     if (task) {
-        check_alive(task);
+        rt_check_alive(task);
         rt_st_retain(&task->state);
     }
     return task;
@@ -29,7 +27,7 @@ void skua_release(skua_task *task)
 {
     if (!task)
         return;
-    check_alive(task);
+    rt_check_alive(task);
     rt_task_unref(rt_self(), task);
 }
 
@@ -48,7 +46,7 @@ bool skua_cancel(skua_task *task, const char *msg)
 {
     if (!task)
         return false;
-    check_alive(task);
+    rt_check_alive(task);
     if (rt_task_is_done(task))
         return false;
     if (msg)
@@ -105,6 +103,7 @@ int skua_set_name(skua_task *task, const char *name)
 {
     if (!task || !name)
         return -EINVAL;
+    rt_check_alive(task);
     return rt_task_set_name(task, name);
 }
 
