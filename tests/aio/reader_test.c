@@ -2,9 +2,8 @@
 /* Goal: a reader that cannot be registered is an error and leaves nothing behind; one whose loop
  * ends while another runtime tells of its descriptor is waited for. Method: fault injection; two
  * runtimes on one descriptor. */
-#include "t.h"
+#include "ends.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -13,39 +12,12 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 
-static int end_a, end_b;
-
-static void make_pair(bool owned)
-{
-    int fds[2];
-    T_EXPECT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    end_a = fds[0];
-    end_b = fds[1];
-    if (owned)
-        T_EXPECT_INT(skua_fd_adopt(end_a), 0);
-}
-
-static void drop_pair(void)
-{
-    T_EXPECT_INT(skua_close(end_a), 0);
-    close(end_b);
-}
-
-static int calls;
-
 static void count(void *arg)
 {
     char c;
     (void)arg;
     calls++;
     T_EXPECT_INT(read(end_a, &c, 1), 1);
-}
-
-static void until(int want)
-{
-    for (double end = t_wall() + 20; calls < want && t_wall() < end;)
-        T_EXPECT_INT(skua_yield(), 0);
-    T_EXPECT_INT(calls, want);
 }
 
 /* ---- at the add ---- */
@@ -60,7 +32,7 @@ static void *add_main(void *owned)
     calls = 0;
     T_EXPECT_INT(skua_add_reader(end_a, count, NULL), 0);
     T_EXPECT_INT(write(end_b, "1", 1), 1);
-    until(1);
+    until_called(1);
     T_EXPECT_INT(skua_remove_reader(end_a), 1);
     drop_pair();
     return NULL;
@@ -88,14 +60,14 @@ static void *again_main(void *owned)
     calls = 0;
     T_EXPECT_INT(skua_add_reader(end_a, count_and_break, NULL), 0);
     T_EXPECT_INT(write(end_b, "12", 2), 2);
-    until(1);
+    until_called(1);
     for (int i = 0; i < 70; i++)
         T_EXPECT_INT(skua_yield(), 0);
     T_EXPECT_INT(calls, 1);
     rt_fault_reset();
     T_EXPECT_INT(skua_remove_reader(end_a), 0);
     T_EXPECT_INT(skua_add_reader(end_a, count, NULL), 0);
-    until(2);
+    until_called(2);
     T_EXPECT_INT(skua_remove_reader(end_a), 1);
     drop_pair();
     return NULL;

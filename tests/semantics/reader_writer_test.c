@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* add_reader, add_writer and what they do to the order of a round: rules 12 and 13. */
-#include "../support/t.h"
+#include "../support/ends.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static int end_a, end_b;
-
-static void make_pair(bool owned)
-{
-    int fds[2];
-    T_EXPECT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    end_a = fds[0];
-    end_b = fds[1];
-    if (owned)
-        T_EXPECT_INT(skua_fd_adopt(end_a), 0);
-}
-
-static void drop_pair(void)
-{
-    T_EXPECT_INT(skua_close(end_a), 0);
-    close(end_b);
-}
 
 static void send_byte(char c)
 {
@@ -44,16 +26,6 @@ static void rounds(int n)
         T_EXPECT_INT(skua_yield(), 0);
 }
 
-/* With several workers an event may be found by another one: it is waited for. */
-static void until(const int *count, int want)
-{
-    for (double end = t_wall() + 20; *count < want && t_wall() < end;)
-        T_EXPECT_INT(skua_yield(), 0);
-    T_EXPECT_INT(*count >= want, 1);
-}
-
-static int calls;
-
 static void take_one(void *word)
 {
     calls++;
@@ -73,11 +45,11 @@ static void *repeats_main(void *owned)
     send_byte('1');
     send_byte('2');
     send_byte('3');
-    until(&calls, 3);
+    until_called(3);
     rounds(70);
     T_EXPECT_INT(calls, 3);
     send_byte('4');
-    until(&calls, 4);
+    until_called(4);
     T_EXPECT_INT(skua_remove_reader(end_a), 1);
     T_EXPECT_INT(skua_remove_reader(end_a), 0);
     send_byte('5');
@@ -158,14 +130,14 @@ static void *replace_main(void *owned)
     T_EXPECT_INT(skua_add_reader(end_a, never, NULL), 0);
     T_EXPECT_INT(skua_add_reader(end_a, take_one, "second"), 0);
     send_byte('1');
-    until(&calls, 1);
+    until_called(1);
     T_EXPECT_INT(skua_add_reader(end_a, remove_both, NULL), 0);
     T_EXPECT_INT(skua_add_writer(end_a, never, NULL), 0);
     T_EXPECT_INT(skua_remove_writer(end_a), 1);
     send_byte('2');
     /* whichever of the two comes first removes both */
     T_EXPECT_INT(skua_add_writer(end_a, remove_both, NULL), 0);
-    until(&calls, 2);
+    until_called(2);
     rounds(70);
     T_EXPECT_INT(calls, 2);
     drop_pair();
@@ -205,7 +177,7 @@ static void *full_main(void *arg)
     T_EXPECT_INT(calls, 0);
     while (read(end_b, block, sizeof block) > 0)
         rounds(1);
-    until(&calls, 2);
+    until_called(2);
     T_EXPECT_INT(skua_remove_writer(end_a), 1);
     drop_pair();
     return NULL;
@@ -234,7 +206,7 @@ static void *close_main(void *owned)
     calls = 0;
     T_EXPECT_INT(skua_add_reader(end_a, count, NULL), 0);
     T_EXPECT_INT(skua_add_writer(end_a, close_it, NULL), 0);
-    until(&calls, 1);
+    until_called(1);
     int number = end_a;
     close(end_b);
     make_pair(owned != NULL); /* the numbers come back: nothing of what was is left */
@@ -243,7 +215,7 @@ static void *close_main(void *owned)
     T_EXPECT_INT(skua_remove_writer(end_a), 0);
     T_EXPECT_INT(skua_add_reader(end_a, take_one, "new"), 0);
     send_byte('1');
-    until(&calls, 2);
+    until_called(2);
     T_EXPECT_INT(calls, 2);
     T_EXPECT_INT(skua_remove_reader(end_a), 1);
     drop_pair();
@@ -278,7 +250,7 @@ static void *shared_main(void *owned)
     T_EXPECT_INT(skua_add_reader(end_a, count, NULL), -EBUSY);
     calls = 0;
     T_EXPECT_INT(skua_add_writer(end_a, count, NULL), 0);
-    until(&calls, 3);
+    until_called(3);
     T_EXPECT_INT(skua_remove_writer(end_a), 1);
     send_byte('1');
     T_EXPECT_INT(skua_join(t, NULL), 0);
