@@ -112,8 +112,8 @@ static inline void rt_fd_unwait(struct rt_fd *rec, enum rt_dir dir, uint64_t nam
     (void)rt_token_unwait((struct rt_token){ &rec->dir[dir], &rec->tick }, name);
 }
 
-/* Anywhere. That everything was taken was said in order to wait, and need not be true: the next call
- * looks for itself. */
+/* Anywhere. That everything was taken was said in order to wait, and need not be true: the next
+ * call looks for itself. */
 static inline void rt_fd_doubt(struct rt_fd *rec, enum rt_dir dir)
 {
     rt_fd_unwait(rec, dir, RT_FD_DRAINED);

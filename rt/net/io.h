@@ -84,8 +84,8 @@ int rt_io_rest(struct rt_io *io, uint64_t ns);
  * included. */
 int rt_io_poll(struct rt_io *io, unsigned events);
 
-/* Inside. Reads once, when there is something: into n pieces, the first one not empty, `total` bytes
- * in all. How many came, or -errno. */
+/* Inside. Reads once, when there is something: into n pieces, the first one not empty, `total`
+ * bytes in all. How many came, or -errno. */
 ssize_t rt_io_get(struct rt_io *io, const struct iovec *iov, int n, size_t total);
 /* Inside. Writes once, when there is room. How many of the n bytes, or -errno. */
 ssize_t rt_io_put(struct rt_io *io, const void *from, size_t n);

@@ -411,7 +411,7 @@ static void *serve_cancelled(void *arg)
     return serve_call(arg);
 }
 
-/* Cancelled before it can wait for a connection to end: whoever accepts next finds the other one. */
+/* Cancelled before it can wait for a connection to end: whoever accepts next finds the other. */
 static void *check_backlog(void *arg)
 {
     struct shop s = {.fd = skua_listen("127.0.0.1:0"), .max = 1, .handler = hold};
