@@ -89,7 +89,8 @@ SKUA_API void skua_as_completed_fini(skua_as_completed *it);
 
 /* ---- a time limit around a piece of code ---- */
 
-/* A scope, in the caller's memory:
+/* A scope, in the caller's memory; _exit must follow on every path before the memory goes, since a
+ * timer lies in it:
  *
  *     skua_timeout limit;
  *     int r = skua_timeout_enter(&limit, 5.0);
