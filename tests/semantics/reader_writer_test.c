@@ -301,7 +301,7 @@ static void *event_main(void *owned)
     T_EXPECT_INT(skua_join(t, NULL), 0);
     T_EXPECT_INT(calls, 0);
     send_byte('2');
-    until(&calls, 1);
+    until_called(1);
     T_EXPECT_INT(skua_remove_reader(end_a), 1);
     drop_pair();
     return NULL;
