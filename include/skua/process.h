@@ -78,8 +78,8 @@ struct skua_process_output {
 SKUA_API int skua_process_exec_with(const char *const *argv, skua_process **ret_process,
                                     const struct skua_process_opts *opts) SKUA_CHECKED;
 
-/* Starts "/bin/sh -c -- command". Take care what goes into the command. Suspends. From: task. Returns
- * as skua_process_exec(). asyncio: create_subprocess_shell(). */
+/* Starts "/bin/sh -c -- command". Take care what goes into the command. Suspends. From: task.
+ * Returns as skua_process_exec(). asyncio: create_subprocess_shell(). */
 SKUA_API int skua_process_shell_with(const char *command, skua_process **ret_process,
                                      const struct skua_process_opts *opts) SKUA_CHECKED;
 

@@ -72,11 +72,6 @@ static int find_or_make(int fd, struct rt_fd **ret_rec)
 
 /* --- words --- */
 
-static bool is_name(uint64_t word)
-{
-    return rt_token_is_name(word);
-}
-
 static struct rt_token token(struct rt_fd *rec, enum rt_dir dir)
 {
     return (struct rt_token){&rec->dir[dir], &rec->tick};
@@ -99,7 +94,7 @@ static void sweep(struct rt_fd *rec, enum rt_dir dir, uint64_t word, unsigned va
                   struct rt_fifo *out)
 {
     uint64_t old = rt_token_put(token(rec, dir), word);
-    if (is_name(old))
+    if (rt_token_is_name(old))
         (void)rt_name_claim(old, value, out);
 }
 
@@ -272,7 +267,7 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
     }
     uint64_t there = rt_token_wait(token(rec, dir), name);
     if (there)
-        return is_name(there) ? -EBUSY : 1;
+        return rt_token_is_name(there) ? -EBUSY : 1;
     /* Either the closer's sweep finds the name, or its flag is seen here; likewise a reader's. */
     /* pairs: FD-WATCH <- rt_fd_reserve */
     uint64_t use = rt_load_sc(&rec->use); /* pairs: FD-CLOSE <- begin_close */
@@ -290,7 +285,7 @@ static int arm_foreign(struct rt_fd *rec, struct rt_poller *poller)
     struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     uint32_t events = 0;
     for (int dir = 0; dir < RT_DIRS; dir++)
-        if (is_name(rt_load_sc(&rec->dir[dir]))) /* pairs: FD-DIR <- rt_token_put */
+        if (rt_token_is_name(rt_load_sc(&rec->dir[dir]))) /* pairs: FD-DIR <- rt_token_put */
             events |= rec->wanted[dir];
     if (!events) {
         if (at)
@@ -323,7 +318,7 @@ static bool take_name(struct rt_fd *rec, uint64_t name)
     for (int dir = 0; dir < RT_DIRS; dir++) {
         if (rt_token_unwait(token(rec, (enum rt_dir)dir), name))
             found = true;
-        if (!is_name(rt_load_sc(&rec->dir[dir])))
+        if (!rt_token_is_name(rt_load_sc(&rec->dir[dir])))
             rec->wanted[dir] = 0;
     }
     return found;
@@ -334,7 +329,7 @@ static int put_name(struct rt_fd *rec, uint32_t events, uint64_t name, uint64_t 
 {
     for (int dir = 0; dir < RT_DIRS; dir++)
         if (wants(events, (enum rt_dir)dir) &&
-            ((flags & RT_FD_WATCHED(dir)) || is_name(rt_load_sc(&rec->dir[dir]))))
+            ((flags & RT_FD_WATCHED(dir)) || rt_token_is_name(rt_load_sc(&rec->dir[dir]))))
             return -EBUSY;
     for (int dir = 0; dir < RT_DIRS; dir++) {
         if (!wants(events, (enum rt_dir)dir))
@@ -386,7 +381,8 @@ static void rearm_foreign(struct rt_fd *rec)
     rt_lock(&rec->lock);
     bool foreign = !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING));
     bool waited =
-        is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) || is_name(rt_load_sc(&rec->dir[RT_DIR_OUT]));
+        rt_token_is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) ||
+        rt_token_is_name(rt_load_sc(&rec->dir[RT_DIR_OUT]));
     if (foreign && waited && rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         SKUA_IGNORE(arm_foreign(rec, NULL));
     rt_unlock(&rec->lock);
@@ -463,7 +459,7 @@ static void note_odd(struct rt_fd *rec, uint32_t generation)
 void rt_fd_kick(struct rt_fd *rec, enum rt_dir dir, struct rt_fifo *out)
 {
     uint64_t old = rt_token_event(token(rec, dir));
-    if (is_name(old))
+    if (rt_token_is_name(old))
         (void)rt_name_claim(old, 0, out);
 }
 

@@ -247,9 +247,11 @@ int rt_io_poll(struct rt_io *io, unsigned events)
         if (io->owned)
             note_drained(io, events);
         r = rt_io_wait(io, events);
+        if (r == -EPERM) /* a file: always ready for these, never for anything else */
+            return events & (POLLIN | POLLOUT) ? (int)(events & (POLLIN | POLLOUT)) : -EINVAL;
         if (r < 0) {
             forget_drained(io, events);
-            return r == -EPERM ? -EINVAL : r; /* a file, which is never ready for anything else */
+            return r;
         }
     }
 }
