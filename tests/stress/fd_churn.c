@@ -5,14 +5,10 @@
  * to the next owner of a number, a waiter left behind by close, data lost by a cancelled or
  * timed-out read, a connection served twice or never, a leak of descriptors.
  */
-#include "stress.h"
+#include "churn.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <sys/socket.h>
 
 enum { CLIENTS = 16, CONNECTIONS = 6, ECHOES_MAX = 5, MODES = 6, FD_SLACK = 32 };
 enum command { ECHO, BYE, SILENT };
@@ -27,7 +23,7 @@ struct churn {
     struct stress_run *run;
     uint64_t seed;
     int listener;
-    char address[32];
+    char address[STRESS_ADDRESS];
     atomic_ullong next_id;
     atomic_uint next_stream;
     atomic_uint opened;
@@ -292,34 +288,19 @@ static void check_descriptors(struct stress_run *run)
                  "%ld descriptors open, %ld after the first round", now, run->fd_base);
 }
 
-static bool open_listener(struct churn *c)
-{
-    struct sockaddr_in at = {0};
-    socklen_t n = sizeof at;
-    c->listener = skua_listen("127.0.0.1:0", .backlog = 256);
-    bool is_open = c->listener >= 0 && getsockname(c->listener, (struct sockaddr *)&at, &n) == 0;
-    STRESS_CHECK(c->run, is_open, "listen: %d", c->listener);
-    snprintf(c->address, sizeof c->address, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
-    return is_open;
-}
-
 static void fd_churn_round(struct stress_run *run, uint64_t seed)
 {
     struct churn c = {.run = run, .seed = seed};
     struct stress_rng rng = stress_rng_new(seed, 0);
     skua_task *t[CLIENTS];
 
-    if (!open_listener(&c))
+    c.listener = stress_listen(run, c.address);
+    if (c.listener < 0)
         return;
     skua_task *server =
         stress_task(run, stress_below(&rng, 2) == 0 ? skua_go(serve, &c) : skua_spawn(serve, &c));
-    for (int i = 0; i < CLIENTS; i++) {
-        unsigned at = stress_below(&rng, 2 * (unsigned)run->group_count);
-        skua_task *one = (int)at < run->group_count
-                             ? skua_spawn(client, &c, .group = run->group[at])
-                             : skua_go(client, &c);
-        t[i] = stress_task(run, one);
-    }
+    for (int i = 0; i < CLIENTS; i++)
+        t[i] = stress_start(run, client, &c, &rng);
     for (int i = 0; i < CLIENTS; i++) {
         int err = skua_join(t[i], NULL);
         STRESS_CHECK(run, err == 0, "a client ended with %d", err);

@@ -6,14 +6,10 @@
  * full buffer or a change of who sends; a byte of another connection; a waiter left behind by the
  * end of a stream.
  */
-#include "stress.h"
+#include "churn.h"
 
-#include <arpa/inet.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { CLIENTS = 10, CONNECTIONS = 3, BYTES_MAX = 60000, PIECE_MAX = 3000, LINES = 40 };
 enum ending { HALF_CLOSE, ABORT, CLOSE, ENDINGS };
@@ -21,7 +17,7 @@ enum ending { HALF_CLOSE, ABORT, CLOSE, ENDINGS };
 struct churn {
     struct stress_run *run;
     uint64_t seed;
-    char address[32];
+    char address[STRESS_ADDRESS];
     int listener;
     atomic_ullong next_id;
     atomic_uint next_stream;
@@ -209,14 +205,6 @@ static void meddle(struct line *l, skua_task *writer, skua_task *reader, struct 
     }
 }
 
-static skua_task *start(struct churn *c, skua_fn fn, struct line *l, struct stress_rng *rng)
-{
-    unsigned at = stress_below(rng, 2 * (unsigned)c->run->group_count);
-    skua_task *t = (int)at < c->run->group_count ? skua_spawn(fn, l, .group = c->run->group[at])
-                                                 : skua_go(fn, l);
-    return stress_task(c->run, t);
-}
-
 static void use_stream(struct churn *c, struct stress_rng *rng)
 {
     struct line l = {.churn = c, .id = atomic_fetch_add(&c->next_id, 1) + 1};
@@ -229,8 +217,8 @@ static void use_stream(struct churn *c, struct stress_rng *rng)
     if (err < 0)
         return;
     atomic_fetch_add(&c->opened, 1);
-    skua_task *reader = start(c, read_line, &l, rng);
-    skua_task *writer = start(c, write_line, &l, rng);
+    skua_task *reader = stress_start(c->run, read_line, &l, rng);
+    skua_task *writer = stress_start(c->run, write_line, &l, rng);
     while (atomic_load(&l.begun) < 2)
         SKUA_IGNORE(skua_sleep(20e-6));
     if (stress_below(rng, 2))
@@ -253,23 +241,13 @@ static void *client(void *arg)
     return NULL;
 }
 
-static bool open_listener(struct churn *c)
-{
-    struct sockaddr_in at = {0};
-    socklen_t n = sizeof at;
-    c->listener = skua_listen("127.0.0.1:0", .backlog = 256);
-    bool is_open = c->listener >= 0 && getsockname(c->listener, (struct sockaddr *)&at, &n) == 0;
-    STRESS_CHECK(c->run, is_open, "listen: %d", c->listener);
-    snprintf(c->address, sizeof c->address, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
-    return is_open;
-}
-
 static void stream_churn_round(struct stress_run *run, uint64_t seed)
 {
     struct churn c = {.run = run, .seed = seed};
     struct stress_rng rng = stress_rng_new(seed, 0);
     skua_task *t[CLIENTS];
-    if (!open_listener(&c))
+    c.listener = stress_listen(run, c.address);
+    if (c.listener < 0)
         return;
     skua_task *server =
         stress_task(run, stress_below(&rng, 2) == 0 ? skua_go(serve, &c) : skua_spawn(serve, &c));
