@@ -76,15 +76,20 @@ static int check(const struct skua_stream *s)
     return s->turn.eof_wanted ? -EPIPE : s->turn.error;
 }
 
+/* Lock held. The same for some bytes. */
+static int check_room(const struct skua_stream *s)
+{
+    int r = check(s);
+    return r == 0 && s->unsent >= s->max ? -ENOBUFS : r;
+}
+
 /* Small ones go into the last chunk while it has room. 1: done; 0: not; -errno. */
 static int append_to_tail(struct skua_stream *s, const struct iovec *iov, int n, size_t total)
 {
     struct rt_fifo woken = {0};
     rt_stream_lock(s);
     struct rt_chunk *c = s->tail;
-    int r = check(s);
-    if (r == 0 && total && s->unsent >= s->max)
-        r = -ENOBUFS;
+    int r = total ? check_room(s) : check(s);
     if (r == 0 && c && total <= CHUNK && c->cap - c->end >= total) {
         copy_pieces(c, iov, n, 0);
         s->unsent += total;
@@ -130,7 +135,8 @@ static int enqueue(struct skua_stream *s, struct rt_chunk *c, bool in_front)
 {
     struct rt_fifo woken = {0};
     rt_stream_lock(s);
-    int r = in_front ? s->turn.error : check(s);
+    /* others may have written since the first look */
+    int r = in_front ? s->turn.error : check_room(s);
     if (r == 0) {
         c->next = in_front ? s->head : NULL;
         *(in_front || !s->tail ? &s->head : &s->tail->next) = c;

@@ -6,18 +6,6 @@
 
 #include <signal.h>
 
-/* Until the kernel takes no more, now and a moment later. */
-static void stuff(skua_stream *s)
-{
-    char *data = calloc(1, 100000);
-    do {
-        while (skua_stream_unsent(s) < 600000)
-            assert_int_equal(skua_stream_write(s, data, 100000), 0);
-        let_them();
-    } while (skua_stream_unsent(s) < 500000);
-    free(data);
-}
-
 enum { ALL = 32 << 20 }; /* more than kernel and stream hold */
 
 /* --- what the peer does, and what is called here --- */

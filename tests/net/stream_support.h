@@ -78,6 +78,18 @@ static UNUSED void hear(skua_stream *s, const char *text)
     assert_memory_equal(buf, text, n);
 }
 
+/* Until the kernel takes no more, now and a moment later. */
+static UNUSED void stuff(skua_stream *s)
+{
+    char *data = calloc(1, 100000);
+    do {
+        while (skua_stream_unsent(s) < 600000)
+            assert_int_equal(skua_stream_write(s, data, 100000), 0);
+        let_them();
+    } while (skua_stream_unsent(s) < 500000);
+    free(data);
+}
+
 /* A call that reads, as a task. */
 struct read_task {
     skua_stream *s;

@@ -71,8 +71,8 @@ static void test_writes_arrive_in_order(void **state)
     run_few(check_bulk);
 }
 
-/* Until the kernel takes no more. */
-static void stuff(skua_stream *s)
+/* Until the kernel takes no more, and no further than that. */
+static void stuff_a_little(skua_stream *s)
 {
     char *data = calloc(1, 100000);
     while (skua_stream_unsent(s) == 0)
@@ -87,7 +87,7 @@ static void *check_bounds(void *arg)
     struct skua_stream_opts opts = {
         .size = sizeof opts, .high_water = 8192, .low_water = 1024, .write_max = 20000};
     open_pair_with(UNIX, s, &opts);
-    stuff(s[0]);
+    stuff_a_little(s[0]);
     while (skua_stream_unsent(s[0]) < 20000)
         assert_int_equal(skua_stream_write(s[0], kb, sizeof kb), 0);
     size_t unsent = skua_stream_unsent(s[0]);
@@ -126,7 +126,7 @@ static void *check_marks(void *arg)
     skua_stream *s[2];
     char *all = malloc(1 << 20);
     open_pair(UNIX, s);
-    stuff(s[0]);
+    stuff_a_little(s[0]);
     assert_int_equal(skua_stream_set_write_buffer_limits(s[0], SIZE_MAX, SIZE_MAX), 0);
     assert_int_equal(skua_stream_set_write_buffer_limits(s[0], SIZE_MAX, 1 << 20), 0);
     assert_int_equal(skua_stream_drain(s[0], 0.0), 0); /* far from it */
@@ -139,7 +139,7 @@ static void *check_marks(void *arg)
     join(t);
     assert_int_equal(d.r, 0);
     assert_int_equal(skua_stream_unsent(s[0]), 0); /* high 0: all is sent */
-    stuff(s[0]);
+    stuff_a_little(s[0]);
     d.timeout = 10.0;
     t = skua_spawn(run_drain, &d);
     let_them();
@@ -176,7 +176,7 @@ static void *check_pieces(void *arg)
         assert_int_equal(skua_stream_writelines(s[0], many, 200), 0);
         for (int i = 0; i < 100; i++)
             hear(s[1], "xyz");
-        stuff(s[0]);
+        stuff_a_little(s[0]);
         assert_int_equal(skua_stream_writelines(s[0], some, 5), 0); /* behind what is unsent */
         assert_int_equal(skua_stream_writelines(s[0], nothing, 2), 0);
         assert_int_equal(skua_stream_abort(s[0]), 0);
@@ -250,6 +250,46 @@ static void test_what_several_write_is_not_torn_apart(void **state)
 {
     (void)state;
     run_few(check_writers);
+}
+
+/* --- who comes at the bound at the same time --- */
+
+enum { CROWD = 4, BATCH = 8000, BOUND = 10000, ROUNDS = T_SCALE(300, 30) };
+
+static void *run_crowd(void *arg)
+{
+    static const char batch[BATCH];
+    int r;
+    while ((r = skua_stream_write(arg, batch, BATCH)) == 0) {
+    }
+    assert_int_equal(r, -ENOBUFS);
+    return NULL;
+}
+
+static void *check_crowd(void *arg)
+{
+    struct skua_stream_opts opts = {.size = sizeof opts, .high_water = 1, .write_max = BOUND};
+    for (int i = 0; i < ROUNDS; i++) {
+        skua_stream *s[2];
+        skua_task *t[CROWD];
+        open_pair_with(UNIX, s, &opts);
+        int small = 4608;
+        setsockopt(skua_stream_fd(s[0]), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        for (int k = 0; k < CROWD; k++)
+            t[k] = skua_go(run_crowd, s[0]);
+        for (int k = 0; k < CROWD; k++)
+            join(t[k]);
+        assert_true(skua_stream_unsent(s[0]) < BOUND + 2 * BATCH); /* one may be half sent */
+        assert_int_equal(skua_stream_abort(s[0]), 0);
+        release_pair(s);
+    }
+    return arg;
+}
+
+static void test_writers_at_once_keep_to_the_bound(void **state)
+{
+    (void)state;
+    run_with(check_crowd, 4, true);
 }
 
 /* --- from a callback --- */
@@ -342,6 +382,7 @@ int main(void)
         NET_TEST(test_marks_can_be_moved),
         NET_TEST(test_writelines_passes_over_empty_pieces),
         NET_TEST(test_what_several_write_is_not_torn_apart),
+        NET_TEST(test_writers_at_once_keep_to_the_bound),
         NET_TEST(test_callbacks_may_write),
         NET_TEST(test_stalled_peers_cost_bounded_memory),
     };
