@@ -20,6 +20,7 @@
 #include "sched/report.h"
 #include "sched/signal.h"
 #include "sched/spawn.h"
+#include "sched/virtual.h"
 
 void (*rt_report_leftovers)(struct rt_runtime *rt);
 enum rt_stuck (*rt_deadlock_look)(struct rt_runtime *rt, bool is_late);
@@ -134,6 +135,8 @@ static bool must_leave(struct rt_worker *w)
 int rt_worker_thread(struct rt_worker *w)
 {
     int r = thread_begin(w);
+    if (w->rt->time.is_virtual) /* a spare comes while somebody decides about the clock */
+        rt_virtual_rise(w);
     while (r == 0 && !must_leave(w))
         r = rt_worker_run(w);
     thread_end(w);

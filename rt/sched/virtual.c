@@ -11,6 +11,11 @@
  * in `risings`, and takes the event only then. Who decides reads the count before it looks at the
  * announcements, and again in the end: if it is the same, nobody had taken anything by then; if it
  * is not, another one will announce itself last.
+ *
+ * The watch and other threads that are no workers may take an announcement back at any time, and
+ * ring a moment later. So a ring on its way says nothing: who decides looks at its own mail as
+ * well. And who got up for no reason may have read the clock just before it was moved, and be
+ * missed by the ring for those whose timers are due: so nobody sleeps whose own timer is.
  */
 #include "sched/virtual.h"
 
@@ -28,16 +33,26 @@ static bool all_parked(struct rt_runtime *rt)
     return true;
 }
 
-/* Something that a sleeping worker has to see first: ring it. */
+/* Something that w has to see first. */
+static bool has_pending(struct rt_worker *w)
+{
+    return rt_inbox_has(&w->inbox) || rt_inbox_has(&w->pinned_inbox) ||
+           rt_poller_has_events(&w->poller);
+}
+
 static bool wake_if_pending(struct rt_runtime *rt, struct rt_worker *w)
 {
-    if (!rt_inbox_has(&w->inbox) && !rt_inbox_has(&w->pinned_inbox) &&
-        !rt_poller_has_events(&w->poller))
+    if (!has_pending(w))
         return false;
     int index = rt_idle_pick_this(&rt->idle, w->index);
     if (index >= 0)
         rt_ring(rt->workers[index]);
     return true;
+}
+
+static bool has_due(struct rt_worker *w)
+{
+    return rt_timers_next(&w->timers) <= rt_time_now(&w->rt->time);
 }
 
 static uint64_t earliest(struct rt_runtime *rt)
@@ -55,6 +70,8 @@ static uint64_t earliest(struct rt_runtime *rt)
 /* With the lock held, so that two sleepers that both were last do not both decide. */
 static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
 {
+    if (has_due(w))
+        return RT_VIRTUAL_GO;
     uint64_t risings = rt_load_sc(&rt->risings); /* pairs: VIRTUAL <- rt_virtual_rise */
     if (!all_parked(rt) || rt_load_sc(&rt->busy) > 0 || rt_inject_length(&rt->inject) > 0)
         return RT_VIRTUAL_SLEEP;
@@ -65,7 +82,7 @@ static enum rt_virtual decide(struct rt_runtime *rt, struct rt_worker *w)
             pending |= wake_if_pending(rt, rt->workers[i]);
     if (pending)
         return RT_VIRTUAL_SLEEP;
-    if (rt_poller_has_events(&w->poller))
+    if (has_pending(w))
         return RT_VIRTUAL_GO;
     uint64_t next = earliest(rt);
     /* pairs: VIRTUAL <- rt_virtual_rise */
