@@ -2,7 +2,6 @@
 /* floor 5: sched. The watch thread. */
 #include "sched/watch.h"
 
-#include <limits.h>
 #include <poll.h>
 
 #include "sched/queues.h"
@@ -29,35 +28,23 @@ struct seen {
 
 void rt_watch_note_park(struct rt_runtime *rt)
 {
-    (void)rt_add_sc(&rt->watch.parked, 1); /* pairs: WATCH -> doze */
+    rt_gate_park(&rt->watch.gate);
 }
 
 void rt_watch_note_unpark(struct rt_runtime *rt)
 {
-    struct rt_watch *watch = &rt->watch;
-    (void)rt_sub_sc(&watch->parked, 1); /* pairs: WATCH -> doze, rt_watch_shut_gate */
-    while (RT_UNLIKELY(rt_load_sc(&watch->gate))) /* pairs: GATE <- rt_watch_shut_gate */
-        SKUA_IGNORE(rt_sys_futex_wait(&watch->gate, 1, -1));
-    if (RT_UNLIKELY(rt_load_sc(&watch->asleep)) && rt_xchg_sc(&watch->asleep, 0))
-        SKUA_IGNORE(rt_sys_eventfd_ring(watch->event_fd));
+    if (rt_gate_unpark(&rt->watch.gate))
+        SKUA_IGNORE(rt_sys_eventfd_ring(rt->watch.event_fd));
 }
 
-/* Shut first, then look who is up: whoever gets up says so first, and looks at the gate then. */
 bool rt_watch_shut_gate(struct rt_runtime *rt)
 {
-    struct rt_watch *watch = &rt->watch;
-    (void)rt_xchg_sc(&watch->gate, 1);                /* pairs: GATE -> rt_watch_note_unpark */
-    if (rt_load_sc(&watch->parked) == watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
-        return true;
-    rt_watch_open_gate(rt);
-    return false;
+    return rt_gate_shut(&rt->watch.gate, rt->watch.threads);
 }
 
 void rt_watch_open_gate(struct rt_runtime *rt)
 {
-    struct rt_watch *watch = &rt->watch;
-    (void)rt_xchg_sc(&watch->gate, 0); /* pairs: GATE -> rt_watch_note_unpark */
-    SKUA_IGNORE(rt_sys_futex_wake(&watch->gate, INT_MAX));
+    rt_gate_open(&rt->watch.gate);
 }
 
 static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
@@ -127,15 +114,14 @@ static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64
     quiet->found = rt_deadlock_look(rt, now - quiet->since >= QUIET_MS * RT_NS_PER_MS);
 }
 
-/* All workers sleep: wait to be rung. Announce first, then look again (as the workers do). */
+/* All workers sleep: wait to be rung. */
 static void doze(struct rt_watch *watch, const struct quiet *quiet)
 {
     int timeout_ms = rt_stacks_untended() || quiet->found != RT_STUCK_NO ? TEND_MS : -1;
-    (void)rt_xchg_sc(&watch->asleep, 1);
-    if (rt_load_sc(&watch->parked) != watch->threads) /* pairs: WATCH <- rt_watch_note_unpark */
-        timeout_ms = RT_WATCH_TICK_MS; /* one is up already, or about to sleep */
+    if (!rt_gate_doze(&watch->gate, watch->threads))
+        timeout_ms = RT_WATCH_TICK_MS;
     SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
-    (void)rt_xchg_sc(&watch->asleep, 0);
+    rt_gate_undoze(&watch->gate);
 }
 
 /* Who sleeps, who moves, who stands still. True: all sleep. */

@@ -15,6 +15,7 @@
 
 #include "base/atomic.h"
 #include "base/sys.h"
+#include "sched/gate.h"
 
 enum { RT_WATCH_TICK_MS = 4 };
 
@@ -25,10 +26,8 @@ struct rt_watch {
     int                 event_fd;
     int                 is_running;
     RT_ATOMIC(uint64_t) stall_ns;  /* report a task that runs longer; RT_NEVER = never */
-    RT_ATOMIC(uint32_t) asleep;    /* 1: ring it when work begins */
-    RT_ATOMIC(uint32_t) gate;      /* 1: whoever wakes waits until the watch has looked */
+    struct rt_gate      gate;
     RT_ATOMIC(uint32_t) stop;
-    RT_ATOMIC(uint32_t) parked;    /* workers inside their epoll */
     unsigned            threads;   /* worker threads, spares included; the watch's own */
     RT_ATOMIC(uint32_t) asked;     /* the pool wants to be ticked; see rt_watch_ask */
     RT_ATOMIC(uint64_t) signals;   /* bits of signals that came; set by the handler */
