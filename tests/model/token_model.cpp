@@ -25,7 +25,7 @@ static const model_mutant model_mutants[] = {
     /* MUTANT: WAIT_SPLIT: a token set between the load and the store is lost */
     { "WAIT_SPLIT", "servers", "rt_token_wait", "cas_sc", MODEL_SPLIT },
     /* MUTANT: UNWAIT_BLIND: a waiter that gives up takes another's name off */
-    { "UNWAIT_BLIND", "readers", "rt_token_unwait", "cas_sc", MODEL_BLIND },
+    { "UNWAIT_BLIND", "quitter", "rt_token_unwait", "cas_sc", MODEL_BLIND },
     /* MUTANT: STALE_WAKE: a name is claimed without looking whether it is over */
     { "STALE_WAKE", "readers", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: LATE_NO_KICK: who believed a mark that came too late is left asleep */
@@ -182,6 +182,20 @@ struct token_readers : rl::test_suite<token_readers, 3>, token_base {
     }
 };
 
+/* One that gives up while another one, who has had a part, waits for more. */
+struct token_quitter : rl::test_suite<token_quitter, 3>, token_base {
+    void before() { setup(); }
+    void after() { tear_down(); }
+
+    void thread(unsigned id)
+    {
+        if (id < 2)
+            read((int)id, 1 + (int)id, id == 0);
+        else
+            deliver(1), deliver(2);
+    }
+};
+
 /* One that found nothing and says so late, beside one that reads on. */
 struct token_late : rl::test_suite<token_late, 3>, token_base {
     void before() { setup(); }
@@ -271,6 +285,7 @@ int main(int argc, char **argv)
     MODEL_BEGIN(argc, argv, "token");
     model_random<token_servers>("servers", 600000);
     model_random<token_readers>("readers", 600000);
+    model_random<token_quitter>("quitter", 400000);
     model_random<token_late>("late", 400000);
     model_random<token_close>("close", 200000);
     model_random<token_bell>("bell", 400000);
