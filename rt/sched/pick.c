@@ -99,6 +99,12 @@ static void take_mail(struct rt_worker *w)
     }
 }
 
+void rt_post_behind_mail(struct rt_worker *w, uintptr_t item)
+{
+    take_mail(w);
+    rt_fifo_push(&w->mail, item);
+}
+
 /* Other threads may post faster than this one runs what they posted: if all of it joined the batch,
  * each batch would be longer than the one before, and timers and events would wait for its end. */
 void rt_absorb_pinned(struct rt_worker *w)

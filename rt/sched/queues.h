@@ -17,7 +17,8 @@ void rt_post_step(struct rt_step *step);
 /* The same from a waiter's fire: keeps the order of the waiters where the home is on this thread,
  * through `out`. */
 void rt_fire_step(struct rt_step *step, struct rt_fifo *out);
-/* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. */
+/* Any thread. An item for the thread of a group: into its fifo there, else into the inbox. What a
+ * free task posts keeps its order, on whichever workers it runs. */
 void rt_post_pinned(struct skua_group *g, uintptr_t item);
 /* A fresh free task spawned by the task that runs on w: bottom of the deque. */
 void rt_ready_child(struct rt_worker *w, struct skua_task *t);
@@ -64,6 +65,8 @@ void rt_look_around(struct rt_worker *w);
 void rt_dispatch(struct rt_worker *w, struct rt_fifo *batch);
 /* Pinned inbox: to the arrivals of the groups, as much as may join the next batch; or all of it. */
 void rt_absorb_pinned(struct rt_worker *w);
+/* Behind what is in the inbox: a free task may have posted that before it came to this worker. */
+void rt_post_behind_mail(struct rt_worker *w, uintptr_t item);
 void rt_absorb_all_pinned(struct rt_worker *w);
 /* On its worker's thread: queue for its turn; free it if nobody needs it any more; free the first
  * dead one. */

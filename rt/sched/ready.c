@@ -172,7 +172,10 @@ void rt_post_pinned(struct skua_group *g, uintptr_t item)
 {
     struct rt_worker *w = g->worker;
     if (w == rt_self()) {
-        rt_group_enqueue(g, item);
+        if (w->cur && !w->in_group)
+            rt_post_behind_mail(w, item);
+        else
+            rt_group_enqueue(g, item);
         return;
     }
     /* From another thread the runtime may end as soon as the item is pushed: its end waits for
