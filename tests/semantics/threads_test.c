@@ -256,9 +256,12 @@ static void test_rule_73_a_queued_call_is_really_cancelled(void **state)
     assert_int_equal(atomic_load(&calls_run), 1);
 }
 
+static atomic_int token_calls;
+
 static void *until_token(void *arg)
 {
     skua_token *token = arg;
+    atomic_fetch_add(&token_calls, 1);
     while (!skua_token_is_set(token))
         t_nap(0.001);
     return skua_fail(-EINTR);
@@ -275,7 +278,8 @@ static void *token_main(void *arg)
 {
     static skua_token token = SKUA_TOKEN_INIT;
     skua_task *t = skua_spawn(await_token, &token);
-    T_EXPECT_INT(skua_sleep(0.02), 0);
+    while (atomic_load(&token_calls) == 0) /* one that has not begun is only taken back */
+        T_EXPECT_INT(skua_sleep(0.001), 0);
     skua_cancel(t, NULL);
     T_EXPECT_INT(skua_join(t, NULL), -ECANCELED);
     T_EXPECT(skua_token_is_set(&token));
