@@ -5,6 +5,7 @@
 #include "t.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -97,6 +98,79 @@ static void test_group_one_thread_in_order(void **state)
 {
     for (int workers = 1; workers <= 4; workers *= 2)
         t_run(many_spawners, T_PTR(workers), .workers = workers, .real_time = true);
+}
+
+/* --- a free task that moves --- */
+
+/* It posts to a group from another worker, and goes on where the group lives before that worker
+ * has looked into its inbox: its waker runs there, and hands it the turn. */
+struct crossing {
+    skua_group            *groups[2]; /* one on each worker */
+    skua_future           *gate;
+    skua_task             *posted[2];
+    struct ledger          ledger;
+    RT_ATOMIC(int)         waker_at; /* from 1 */
+    RT_ATOMIC(skua_task *) poster;   /* once it has posted */
+    bool                   crossed;
+};
+
+static void post(struct crossing *c, skua_group *g, int number)
+{
+    struct entry e = { &c->ledger, 0, number };
+    c->posted[number - 1] = skua_spawn(book, &e, .group = g, .copy = sizeof e);
+}
+
+static void *post_and_cross(void *arg)
+{
+    struct crossing *c = arg;
+    int              at;
+    while (!(at = rt_load_acquire(&c->waker_at)))
+        (void)sched_yield();
+    skua_group *g = c->groups[at > 1]; /* on a spare: any, it does not count */
+    post(c, g, 1);
+    rt_store_release(&c->poster, skua_current_task());
+    T_EXPECT_INT(skua_await(c->gate, NULL), 0);
+    c->crossed = rt_self() == g->worker && rt_inbox_has(&g->worker->pinned_inbox);
+    post(c, g, 2);
+    return NULL;
+}
+
+static void *let_cross(void *arg)
+{
+    struct crossing *c = arg;
+    skua_task       *poster;
+    rt_store_release(&c->waker_at, skua_worker_index() + 1);
+    while (!(poster = rt_load_acquire(&c->poster)))
+        (void)sched_yield();
+    while (rt_ww_phase(rt_load_acquire(&poster->wait.bits)) != RT_PHASE_PARKED)
+        (void)sched_yield();
+    T_EXPECT(skua_future_set_result(c->gate, NULL));
+    return NULL;
+}
+
+static void *cross_once(void *arg)
+{
+    skua_group *groups[2] = { skua_group_new(.worker = 1), skua_group_new(.worker = 2) };
+    double      deadline = t_wall() + 10;
+    bool        crossed = false;
+    while (!crossed && t_wall() < deadline) {
+        struct crossing c = { .groups = { groups[0], groups[1] }, .gate = skua_future_new() };
+        skua_task      *t[2] = { skua_go(post_and_cross, &c), skua_go(let_cross, &c) };
+        T_EXPECT_INT(skua_gather(t, 2, NULL, SKUA_RELEASE), 0);
+        T_EXPECT_INT(skua_gather(c.posted, 2, NULL, SKUA_RELEASE), 0);
+        T_EXPECT_INT(c.ledger.order_errors, 0);
+        crossed = c.crossed;
+        skua_release(c.gate);
+    }
+    T_EXPECT(crossed);
+    skua_group_release(groups[0]);
+    skua_group_release(groups[1]);
+    return arg;
+}
+
+static void test_group_free_task_does_not_overtake_its_mail(void **state)
+{
+    t_run(cross_once, NULL, .workers = 2, .real_time = true);
 }
 
 /* --- where it lives --- */
@@ -206,6 +280,7 @@ static void test_group_left_over_at_the_end(void **state)
 
 static const struct CMUnitTest tests[] = {
     T_TEST(test_group_one_thread_in_order),
+    T_TEST(test_group_free_task_does_not_overtake_its_mail),
     T_TEST(test_group_lives_where_told),
     T_TEST(test_group_goes_with_its_last_task),
     T_TEST(test_group_left_over_at_the_end),
