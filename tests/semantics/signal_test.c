@@ -14,6 +14,20 @@ static void interrupt_me(void)
     kill(getpid(), SIGINT);
 }
 
+static void expect_passes(const char *scenario)
+{
+    struct t_child child;
+    t_child_run(scenario, &child);
+    assert_true(t_child_exited(&child, 0));
+}
+
+static void expect_interrupted(const char *scenario)
+{
+    struct t_child child;
+    t_child_run(scenario, &child);
+    assert_true(t_child_killed(&child, SIGINT));
+}
+
 /* ---- rule 6 ---- */
 
 static void *interrupted(void *end)
@@ -37,9 +51,7 @@ static void test_rule_6_sigint_cancels_main_and_run_says_eintr(void **state)
 {
     /* Goal: the first SIGINT cancels main; the default action is back afterwards. */
     (void)state;
-    struct t_child child;
-    t_child_run("cancels_main", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("cancels_main");
 }
 
 static int swallowed_scenario(void)
@@ -53,9 +65,7 @@ static void test_rule_6_main_may_swallow_it(void **state)
 {
     /* Goal: main caught the cancel and returned a value: run returns it as ever. */
     (void)state;
-    struct t_child child;
-    t_child_run("swallowed", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("swallowed");
 }
 
 static void *busy_through_two(void *arg)
@@ -77,9 +87,7 @@ static void test_rule_6_the_second_sigint_has_its_default_action(void **state)
 {
     /* Goal: a program stuck in its cleanup can be interrupted by asking again. */
     (void)state;
-    struct t_child child;
-    t_child_run("second", &child);
-    assert_true(t_child_killed(&child, SIGINT));
+    expect_interrupted("second");
 }
 
 static volatile sig_atomic_t handled;
@@ -112,9 +120,7 @@ static void test_rule_6_a_handler_of_the_program_is_left_alone(void **state)
 {
     /* Goal: who has a handler for SIGINT keeps it. */
     (void)state;
-    struct t_child child;
-    t_child_run("own_handler", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("own_handler");
 }
 
 static void *run_in_thread(void *arg)
@@ -135,9 +141,7 @@ static void test_rule_6_only_run_of_the_main_thread_takes_sigint(void **state)
 {
     /* Goal: run in another thread leaves the signal to the process. */
     (void)state;
-    struct t_child child;
-    t_child_run("other_thread", &child);
-    assert_true(t_child_killed(&child, SIGINT));
+    expect_interrupted("other_thread");
 }
 
 static void *cancel_parent(void *parent)
@@ -168,9 +172,7 @@ static void test_rule_6_a_cancel_by_someone_else_wins(void **state)
 {
     /* Goal: main was also cancelled by a task: the end is -ECANCELED, not -EINTR. */
     (void)state;
-    struct t_child child;
-    t_child_run("also_cancelled", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("also_cancelled");
 }
 
 static void *wakes_for_cleanup(void *arg)
@@ -198,9 +200,7 @@ static void test_rule_6_the_rest_is_cleaned_up_as_ever(void **state)
 {
     /* Goal: after SIGINT leftovers are cancelled and waited for. */
     (void)state;
-    struct t_child child;
-    t_child_run("leftover", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("leftover");
 }
 
 /* ---- rule 92 ---- */
@@ -223,9 +223,7 @@ static void test_rule_92_sigint_finds_main_on_any_worker(void **state)
 {
     /* Goal: the policy holds when main is a free task among several workers. */
     (void)state;
-    struct t_child child;
-    t_child_run("free_main", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("free_main");
 }
 
 static void *interrupted_while_others_run(void *end)
@@ -245,9 +243,7 @@ static void test_rule_92_free_leftovers_are_cancelled_on_every_worker(void **sta
 {
     /* Goal: SIGINT ends a program with free tasks on several workers. */
     (void)state;
-    struct t_child child;
-    t_child_run("busy_workers", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("busy_workers");
 }
 
 static void on_signal(void *arg)
@@ -276,9 +272,7 @@ static void test_rule_92_a_signal_handler_is_a_callback_of_its_loop(void **state
 {
     /* Goal: the callback runs on the loop that added it, not in signal context. */
     (void)state;
-    struct t_child child;
-    t_child_run("handler", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("handler");
 }
 
 static void send_usr2(void *arg)
@@ -307,9 +301,7 @@ static void test_rule_92_a_task_may_wait_for_a_signal(void **state)
 {
     /* Goal: the signal's number, or -ETIMEDOUT. */
     (void)state;
-    struct t_child child;
-    t_child_run("signal_wait", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("signal_wait");
 }
 
 static void *wait_usr2(void *timeout)
@@ -351,9 +343,7 @@ static void test_rule_92_one_wait_for_each_signal(void **state)
 {
     /* Goal: what comes between two waits is for the next; of several who wait one gets it. */
     (void)state;
-    struct t_child child;
-    t_child_run("signal_once", &child);
-    assert_true(t_child_exited(&child, 0));
+    expect_passes("signal_once");
 }
 
 static const struct t_scenario scenarios[] = {
