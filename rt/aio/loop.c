@@ -88,7 +88,7 @@ static void run_interrupt(struct rt_step *step)
 {
     struct rt_signal_sub *sub = rt_container_of(step, struct rt_signal_sub, step);
     struct interrupt     *i = rt_container_of(sub, struct interrupt, sub);
-    (void)rt_xchg_acq_rel(&sub->queued, 0); /* pairs: SIGNAL -> tell */
+    rt_signal_step_begin(&sub->queued);
     if (rt_signal_is_handled(i->rt, SIGINT))
         return; /* asyncio: a handler of the loop takes the place of run's */
     disarm(i);
@@ -114,7 +114,7 @@ static void end_interrupt(struct interrupt *i)
 {
     disarm(i);
     rt_self_set(i->rt->workers[0]);
-    if (rt_load_acquire(&i->sub.queued)) /* pairs: SIGNAL <- tell */
+    if (rt_signal_step_is_queued(&i->sub.queued))
         rt_unpost_step(&i->sub.step);
     rt_self_set(NULL);
 }

@@ -101,7 +101,7 @@ static void run(struct rt_step *step)
     struct rt_signal_handler *h = rt_container_of(sub, struct rt_signal_handler, sub);
     struct rt_runtime        *rt = step->home->worker->rt;
     rt_lock(&rt->lock);
-    (void)rt_xchg_acq_rel(&h->sub.queued, 0); /* pairs: SIGNAL -> tell */
+    rt_signal_step_begin(&h->sub.queued);
     bool    removed = h->removed;
     skua_cb cb = h->cb;
     void   *arg = h->arg;
@@ -195,7 +195,7 @@ int skua_remove_signal_handler(int signo)
     if (h) {
         rt_signal_unsubscribe(rt, &h->sub);
         h->removed = true;
-        is_queued = rt_load_acquire(&h->sub.queued); /* pairs: SIGNAL <- tell */
+        is_queued = rt_signal_step_is_queued(&h->sub.queued);
         if (!is_queued)
             *at = h->next;
     }

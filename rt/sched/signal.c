@@ -2,7 +2,7 @@
 /* floor 5: sched. Signals.
  *
  * The handler may interrupt anything, so it touches nothing but static atomics and one write(2).
- * Each runtime has a seat: what it wants, what came, and the eventfd of its watch.
+ * Each runtime has a seat (sched/sigseat.h): what it wants, what came, the eventfd of its watch.
  */
 #include "sched/signal.h"
 
@@ -15,14 +15,11 @@
 enum { SEATS = 64 };
 
 struct seat {
-    RT_ATOMIC(uint64_t) wanted;
-    RT_ATOMIC(uint64_t) came;
-    RT_ATOMIC(int)      event_fd; /* 0: empty seat (the number 0 is never an eventfd of ours) */
-    RT_ATOMIC(uint32_t) ringers;  /* handlers, on any thread, that may be about to ring it */
-    struct rt_runtime  *rt;       /* under lock */
-    struct rt_signal_sub *subs;   /* under lock */
-    uint64_t            pending;  /* came, and no wait was there; under lock */
-    uint64_t            remembered; /* signals that waits have asked for; under lock */
+    struct rt_sigseat     at;
+    struct rt_runtime    *rt;         /* this and the rest: under lock */
+    struct rt_signal_sub *subs;
+    uint64_t              pending;    /* came, and no wait was there */
+    uint64_t              remembered; /* signals that waits have asked for */
 };
 
 static struct seat      seats[SEATS];
@@ -30,25 +27,11 @@ static struct rt_lock   lock = RT_LOCK_INIT(RT_RANK_GROUP);
 static struct sigaction before[RT_SIGNALS + 1]; /* under lock */
 static unsigned         users[RT_SIGNALS + 1];  /* under lock */
 
-/* The descriptor is closed when the runtime has ended, and not before those who may have its number
- * have left. */
-static void ring(struct seat *s, uint64_t bit)
-{
-    (void)rt_add_sc(&s->ringers, 1);      /* pairs: SIGNAL -> rt_signals_end */
-    int fd = rt_load_sc(&s->event_fd); /* pairs: SIGNAL <- take_seat, rt_signals_end */
-    if (fd != 0) {
-        (void)rt_or_sc(&s->came, bit);
-        SKUA_IGNORE(rt_sys_eventfd_ring(fd));
-    }
-    (void)rt_sub_sc(&s->ringers, 1); /* pairs: SIGNAL -> rt_signals_end */
-}
-
 static void on_signal(int signo)
 {
     uint64_t bit = (uint64_t)1 << (signo - 1);
     for (unsigned i = 0; i < SEATS; i++)
-        if (rt_load_relaxed(&seats[i].wanted) & bit) /* relaxed: set before the handler is */
-            ring(&seats[i], bit);
+        rt_sigseat_ring(&seats[i].at, bit);
 }
 
 static struct seat *seat_of(struct rt_runtime *rt)
@@ -69,9 +52,7 @@ static struct seat *take_seat(struct rt_runtime *rt)
         return NULL;
     s->rt = rt;
     s->pending = s->remembered = 0;
-    rt_store_relaxed(&s->came, 0); /* relaxed, both: nobody looks before event_fd is set */
-    rt_store_relaxed(&s->wanted, 0);
-    rt_store_release(&s->event_fd, rt->watch.event_fd); /* pairs: SIGNAL -> ring */
+    rt_sigseat_take(&s->at, rt->watch.event_fd);
     return s;
 }
 
@@ -121,7 +102,7 @@ int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub)
     struct seat *s = take_seat(rt);
     if (s) {
         uint64_t news = sub->name ? sub->mask & ~s->remembered : sub->mask;
-        (void)rt_or_sc(&s->wanted, sub->mask);
+        rt_sigseat_want(&s->at, sub->mask);
         r = catch_mask(news, sub->is_fallback);
         if (r == 0) {
             if (sub->name)
@@ -196,7 +177,7 @@ static void tell(struct seat *s, int signo, struct rt_fifo *out)
         if (!(sub->mask & bit) || (sub->is_fallback && asked))
             continue;
         if (!sub->name) {
-            if (!rt_xchg_acq_rel(&sub->queued, 1)) /* pairs: SIGNAL <- the step's run */
+            if (rt_signal_tell(&sub->queued))
                 rt_post_step(&sub->step);
         } else if (!taken) {
             taken = rt_name_claim(sub->name, RT_SIGNAL_VALUE + (unsigned)signo, out);
@@ -211,7 +192,7 @@ void rt_signals_carry(struct rt_runtime *rt)
     struct rt_fifo out = { 0 };
     rt_lock(&lock);
     struct seat *s = seat_of(rt);
-    uint64_t     came = s ? rt_xchg_sc(&s->came, 0) : 0;
+    uint64_t     came = s ? rt_sigseat_came(&s->at) : 0;
     for (; came; came &= came - 1)
         tell(s, __builtin_ctzll(came) + 1, &out);
     rt_unlock(&lock);
@@ -223,9 +204,7 @@ void rt_signals_end(struct rt_runtime *rt)
     rt_lock(&lock);
     struct seat *s = seat_of(rt);
     if (s) {
-        (void)rt_xchg_sc(&s->event_fd, 0);     /* pairs: SIGNAL -> ring */
-        while (rt_load_sc(&s->ringers) > 0) /* pairs: SIGNAL <- ring */
-            SKUA_IGNORE(rt_sys_sched_yield());
+        rt_sigseat_leave(&s->at);
         release_mask(s->remembered);
         for (struct rt_signal_sub *sub = s->subs; sub; sub = sub->next)
             if (!sub->name)

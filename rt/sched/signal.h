@@ -3,6 +3,7 @@
 #ifndef RT_SCHED_SIGNAL_H
 #define RT_SCHED_SIGNAL_H
 
+#include "sched/sigseat.h"
 #include "sched/worker.h"
 
 /* a wait is claimed with RT_SIGNAL_VALUE + signo */
