@@ -116,7 +116,7 @@ static bool remove_reader(struct rt_runtime *rt, struct rt_reader *r)
     uint64_t name = name_of(r);
     bool     claimed = rt_ww_claim(&r->wait, rt_ww_ticket(name), 0) != RT_CLAIM_STALE;
     r->removed = true;
-    if (rt_load_acquire(&r->rec->use) & RT_FD_OWNED) /* pairs: FD-USE <- own */
+    if (rt_load_acquire(&r->rec->use) & RT_FD_OWNED) /* pairs: FD-USE <- rt_use_own */
         rt_fd_unwait(r->rec, (enum rt_dir)r->dir, name);
     else
         rt_fd_unwait_foreign(r->rec, name);
@@ -140,7 +140,7 @@ static bool is_ready(struct rt_reader *r)
 /* An owned descriptor tells of more than what this one waits for. */
 static bool has_come(struct rt_reader *r)
 {
-    return !(rt_load_acquire(&r->rec->use) & RT_FD_OWNED) || /* pairs: FD-USE <- own */
+    return !(rt_load_acquire(&r->rec->use) & RT_FD_OWNED) || /* pairs: FD-USE <- rt_use_own */
            is_ready(r);
 }
 
@@ -225,7 +225,7 @@ static struct skua_group *home_of(struct rt_worker *w)
 static struct rt_reader *find(struct rt_worker *w, struct rt_fd *rec, enum rt_dir dir)
 {
     uint32_t generation =
-        (uint32_t)(rt_load_acquire(&rec->use) >> RT_FD_GEN_BIT); /* pairs: FD-USE <- own */
+        (uint32_t)(rt_load_acquire(&rec->use) >> RT_FD_GEN_BIT); /* pairs: FD-USE <- rt_use_own */
     struct rt_reader *r = *list_of(w->rt, rec);
     for (; r; r = r->next) {
         struct skua_group *a = r->step.home, *b = home_of(w);

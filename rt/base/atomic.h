@@ -8,9 +8,9 @@
  * docs/memory-order.md has one paragraph per LABEL.
  *
  * The protocol headers (runq/deque.h, runq/inbox.h, task/waitword.h, task/stateword.h,
- * sched/idle.h, sched/gate.h, aio/lane.h) and sched/virtual.c use nothing but these verbs and are
- * compiled a second time, as C++ under the Relacy model checker, with RT_MODEL defined:
- * tests/model/ then supplies RT_ATOMIC and the verbs.
+ * loop/token.h, loop/use.h, sched/idle.h, sched/gate.h, sched/sigseat.h, aio/lane.h and more) and
+ * sched/virtual.c use nothing but these verbs and are compiled a second time, as C++ under the
+ * Relacy model checker, with RT_MODEL defined: tests/model/ then supplies RT_ATOMIC and the verbs.
  */
 #ifndef RT_BASE_ATOMIC_H
 #define RT_BASE_ATOMIC_H

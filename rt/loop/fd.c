@@ -77,15 +77,10 @@ static struct rt_token token(struct rt_fd *rec, enum rt_dir dir)
     return (struct rt_token){&rec->dir[dir], &rec->tick};
 }
 
-static uint32_t generation_of(uint64_t use)
-{
-    return (uint32_t)(use >> RT_FD_GEN_BIT);
-}
-
 static uint64_t event_data(struct rt_fd *rec)
 {
     uint32_t generation =
-        generation_of(rt_load_relaxed(&rec->use)); /* relaxed: fixed while inside */
+        rt_use_generation(rt_load_relaxed(&rec->use)); /* relaxed: fixed while inside */
     return (uint64_t)generation << 32 | (uint32_t)rec->fd;
 }
 
@@ -118,18 +113,11 @@ static void start_anew(struct rt_fd *rec, struct rt_fifo *out)
     sweep(rec, RT_DIR_OUT, 0, EBADF, out);
 }
 
-/* Raises the generation and sets the flags, whoever is inside staying counted. */
 static uint32_t own(struct rt_fd *rec, enum rt_fd_kind kind)
 {
-    uint64_t old =
-        rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_fd_leave, rt_fd_finish_close */
-    uint64_t now;
+    (void)rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_use_closed. `kind` was another's */
     rec->kind = (uint8_t)kind;
-    do {
-        uint64_t next = (uint64_t)(generation_of(old) + 1) << RT_FD_GEN_BIT;
-        now = next | RT_FD_OWNED | (old & RT_FD_CALLS_MASK);
-    } while (!rt_cas_sc(&rec->use, &old, now)); /* pairs: FD-USE -> rt_fd_enter */
-    return generation_of(now);
+    return rt_use_own(&rec->use);
 }
 
 static int kind_of(int fd, enum rt_fd_kind *ret_kind)
@@ -162,7 +150,7 @@ int rt_fd_adopt(int fd)
     if (r < 0)
         return r;
     rt_lock(&rec->lock);
-    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- own */
+    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_use_own */
     uint64_t readers = RT_FD_WATCHED(RT_DIR_IN) | RT_FD_WATCHED(RT_DIR_OUT);
     if ((use & (RT_FD_OWNED | RT_FD_CLOSING | readers)) || rec->wanted[RT_DIR_IN] ||
         rec->wanted[RT_DIR_OUT]) {
@@ -194,23 +182,16 @@ int rt_fd_enter(int fd, struct rt_fd **ret_rec, uint32_t *ret_generation)
     int r = find_or_make(fd, ret_rec);
     if (RT_UNLIKELY(r < 0))
         return r;
-    uint64_t old = rt_load_relaxed(&(*ret_rec)->use); /* relaxed: the CAS decides */
-    do {
-        if (RT_UNLIKELY(old & RT_FD_CLOSING))
-            return -EBADF;
-    } while (!rt_cas_acq_rel(&(*ret_rec)->use, &old, old + 1)); /* pairs: FD-USE <- own */
-    *ret_generation = generation_of(old);
-    return (old & RT_FD_OWNED) != 0;
+    uint64_t use;
+    if (RT_UNLIKELY(!rt_use_enter(&(*ret_rec)->use, &use)))
+        return -EBADF;
+    *ret_generation = rt_use_generation(use);
+    return (use & RT_FD_OWNED) != 0;
 }
 
 bool rt_fd_resume(struct rt_fd *rec, uint32_t generation)
 {
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
-    do {
-        if ((old & RT_FD_CLOSING) || generation_of(old) != generation)
-            return false;
-    } while (!rt_cas_acq_rel(&rec->use, &old, old + 1)); /* pairs: FD-USE <- own */
-    return true;
+    return rt_use_resume(&rec->use, generation);
 }
 
 /* --- readiness --- */
@@ -250,7 +231,7 @@ static int registered(struct rt_fd *rec, struct rt_poller *poller)
 {
     int r = 0;
     rt_lock(&rec->lock);
-    if (rt_load_sc(&rec->use) & RT_FD_CLOSING) /* pairs: FD-CLOSE <- begin_close */
+    if (rt_load_acquire(&rec->use) & RT_FD_CLOSING) /* pairs: FD-CLOSE <- rt_use_close */
         r = -EBADF;
     else if (!rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         r = join_poller(rec, poller);
@@ -265,16 +246,7 @@ int rt_fd_wait(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poll
         if (r < 0)
             return r;
     }
-    uint64_t there = rt_token_wait(token(rec, dir), name);
-    if (there)
-        return rt_token_is_name(there) ? -EBUSY : 1;
-    /* Either the closer's sweep finds the name, or its flag is seen here; likewise a reader's. */
-    /* pairs: FD-WATCH <- rt_fd_reserve */
-    uint64_t use = rt_load_sc(&rec->use); /* pairs: FD-CLOSE <- begin_close */
-    if (RT_LIKELY(!(use & (RT_FD_CLOSING | RT_FD_WATCHED(dir)))))
-        return 0;
-    int r = use & RT_FD_CLOSING ? -EBADF : -EBUSY;
-    return rt_token_unwait(token(rec, dir), name) ? r : 0;
+    return rt_use_wait(&rec->use, token(rec, dir), dir, name);
 }
 
 /* --- waiting: foreign --- */
@@ -346,7 +318,7 @@ static int wait_foreign(struct rt_fd *rec, uint32_t events, uint64_t name, struc
 {
     int r = 0;
     rt_lock(&rec->lock);
-    uint64_t use = rt_load_sc(&rec->use); /* pairs: FD-CLOSE <- begin_close */
+    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-CLOSE <- rt_use_close */
     if (use & (RT_FD_CLOSING | RT_FD_OWNED))
         r = use & RT_FD_OWNED ? -EBUSY : -EBADF; /* adopted or closed since the caller entered */
     if (r == 0)
@@ -369,7 +341,7 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
 {
     rt_lock(&rec->lock);
     (void)take_name(rec, name);
-    if (!(rt_load_sc(&rec->use) & RT_FD_OWNED) &&
+    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED) &&
         rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         SKUA_IGNORE(arm_foreign(rec, NULL));
     rt_unlock(&rec->lock);
@@ -379,7 +351,7 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
 static void rearm_foreign(struct rt_fd *rec)
 {
     rt_lock(&rec->lock);
-    bool foreign = !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING));
+    bool foreign = !(rt_load_acquire(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING));
     bool waited =
         rt_token_is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) ||
         rt_token_is_name(rt_load_sc(&rec->dir[RT_DIR_OUT]));
@@ -394,12 +366,13 @@ static void rearm_foreign(struct rt_fd *rec)
 int rt_fd_watch(struct rt_fd *rec, enum rt_dir dir, uint64_t name, struct rt_poller *poller,
                 bool calm)
 {
-    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) /* pairs: FD-USE <- own */
+    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) /* pairs: FD-USE <- rt_use_own */
         return wait_foreign(rec, dir == RT_DIR_OUT ? EPOLLOUT : EPOLLIN, name, poller, true);
     rt_lock(&rec->lock);
     struct rt_poller *at = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     int r = rt_token_leave(token(rec, dir), name) ? 0 : -EBUSY;
-    if (r == 0 && (rt_load_sc(&rec->use) & RT_FD_CLOSING)) /* pairs: FD-CLOSE <- begin_close */
+    /* pairs: FD-CLOSE <- rt_use_close */
+    if (r == 0 && (rt_load_acquire(&rec->use) & RT_FD_CLOSING))
         r = -EBADF;
     else if (r == 0 && !(at && calm))
         r = join_poller(rec, at ? at : poller);
@@ -418,7 +391,7 @@ static int move(struct rt_fd *rec, struct rt_poller *poller)
     rt_lock(&rec->lock);
     struct rt_poller *old = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     bool closing =
-        (rt_load_sc(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- begin_close */
+        (rt_load_acquire(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- rt_use_close */
     int r = !closing && old && old != poller ? join_poller(rec, poller) : 1;
     if (r == 0)
         SKUA_IGNORE(rt_sys_epoll_del(old->epoll_fd, rec->fd));
@@ -450,7 +423,7 @@ static void note_odd(struct rt_fd *rec, uint32_t generation)
 {
     uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
     do {
-        if (generation_of(old) != generation || (old & RT_FD_ODD))
+        if (rt_use_generation(old) != generation || (old & RT_FD_ODD))
             return;
     } while (
         !rt_cas_acq_rel(&rec->use, &old, old | RT_FD_ODD)); /* pairs: FD-ODD -> rt_fd_short_read */
@@ -469,8 +442,8 @@ void rt_fd_fire(uint64_t data, uint32_t events, struct rt_fifo *out)
     uint32_t generation = (uint32_t)(data >> 32);
     if (RT_UNLIKELY(!rec))
         return;
-    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- own */
-    if (RT_UNLIKELY(generation_of(use) != generation || (use & RT_FD_CLOSING)))
+    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_use_own */
+    if (RT_UNLIKELY(rt_use_generation(use) != generation || (use & RT_FD_CLOSING)))
         return;
     if (RT_UNLIKELY(events & EVENTS_ODD))
         note_odd(rec, generation);
@@ -486,33 +459,16 @@ void rt_fd_fire(uint64_t data, uint32_t events, struct rt_fifo *out)
 
 int rt_fd_finish_close(struct rt_fd *rec, struct rt_fifo *out)
 {
-    uint64_t use = rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_fd_leave */
-    uint64_t clean = (uint64_t)generation_of(use) << RT_FD_GEN_BIT;
-    /* Before the close, because the number may have a new life right after it. */
-    rt_store_release(&rec->use, clean); /* pairs: FD-USE -> rt_fd_enter */
+    rt_use_closed(&rec->use);
     int r = rt_sys_close(rec->fd);
     rt_fd_kick(rec, RT_DIR_IN, out);
     rt_fd_kick(rec, RT_DIR_OUT, out);
     return r;
 }
 
-/* From now on nobody enters; the caller is inside. 0 or -EBADF. */
-static int begin_close(struct rt_fd *rec, const uint32_t *generation)
-{
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
-    uint64_t now;
-    do {
-        if ((old & RT_FD_CLOSING) || (generation && generation_of(old) != *generation))
-            return -EBADF;
-        uint64_t next = (uint64_t)(generation_of(old) + 1) << RT_FD_GEN_BIT;
-        now = next | RT_FD_CLOSING | ((old & RT_FD_CALLS_MASK) + 1);
-    } while (!rt_cas_sc(&rec->use, &old, now)); /* pairs: FD-CLOSE -> rt_fd_wait */
-    return 0;
-}
-
 static int close_record(struct rt_fd *rec, const uint32_t *generation, struct rt_fifo *out)
 {
-    int r = begin_close(rec, generation);
+    int r = rt_use_close(&rec->use, generation);
     if (r < 0)
         return r;
     start_anew(rec, out);
@@ -524,7 +480,7 @@ int rt_fd_close(int fd, struct rt_fifo *out)
     struct rt_fd *rec = find(fd);
     if (!rec)
         return rt_sys_close(fd);                       /* no call ever knew it */
-    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) { /* pairs: FD-USE <- own */
+    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED)) { /* pairs: FD-USE <- rt_use_own */
         int r = rt_sys_fcntl_getfl(fd);
         if (r < 0)
             return r;
@@ -546,7 +502,7 @@ static int move_foreign(struct rt_fd *rec, struct rt_poller *from, struct rt_pol
     int r = 1;
     rt_lock(&rec->lock);
     if (rt_load_relaxed(&rec->poller) == from && /* relaxed: under lock */
-        !(rt_load_sc(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING))) {
+        !(rt_load_acquire(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING))) {
         rt_store_release(&rec->poller, NULL); /* pairs: FD-POLLER -> rt_fd_wait */
         r = arm_foreign(rec, to);
         if (r < 0)

@@ -37,19 +37,10 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
-#include "loop/token.h"
+#include "loop/use.h"
 #include "runq/link.h"
 
 #define RT_FD_TAG_WAKE UINT64_MAX /* event data of a loop's own eventfd */
-
-#define RT_FD_CALLS_MASK ((uint64_t)0xffffff)
-#define RT_FD_OWNED      ((uint64_t)1 << 24)
-#define RT_FD_CLOSING    ((uint64_t)1 << 25) /* nobody enters; the last to leave closes */
-#define RT_FD_ODD        ((uint64_t)1 << 26) /* HUP, RDHUP, ERR or PRI: short reads say nothing */
-#define RT_FD_WATCHED(dir) ((uint64_t)1 << (27 + (dir))) /* that direction is a reader's */
-#define RT_FD_GEN_BIT    32
-
-enum rt_dir { RT_DIR_IN = 0, RT_DIR_OUT = 1, RT_DIRS = 2 };
 
 enum rt_fd_kind { RT_FD_FILE, RT_FD_SOCKET, RT_FD_TCP };
 
@@ -61,7 +52,7 @@ struct rt_poller;
 struct rt_fd {
     RT_CACHELINE
     RT_ATOMIC(uint64_t) dir[RT_DIRS];
-    RT_ATOMIC(uint64_t) use; /* generation:32 | flags:8 | calls inside:24 */
+    RT_ATOMIC(uint64_t) use; /* see loop/use.h */
     /* Where it is registered, NULL: nowhere. Written under lock. */
     RT_ATOMIC(struct rt_poller *) poller;
     struct rt_lock lock;              /* registration */
@@ -86,8 +77,7 @@ int rt_fd_enter(int fd, struct rt_fd **ret_rec, uint32_t *ret_generation);
 /* True: the caller is the last one in a record that is closing, and calls rt_fd_finish_close. */
 static inline bool rt_fd_leave(struct rt_fd *rec)
 {
-    uint64_t old = rt_sub_acq_rel(&rec->use, 1); /* pairs: FD-USE -> rt_fd_leave */
-    return RT_UNLIKELY((old & (RT_FD_CLOSING | RT_FD_CALLS_MASK)) == (RT_FD_CLOSING | 1));
+    return rt_use_leave(&rec->use);
 }
 int rt_fd_finish_close(struct rt_fd *rec, struct rt_fifo *out);
 /* Enter again after a wait. False: it was closed meanwhile; the caller is not inside. */
@@ -127,23 +117,12 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name);
  * it. 0; -EBUSY: it is somebody's already; -EBADF: it is another descriptor by now. */
 static inline int rt_fd_reserve(struct rt_fd *rec, enum rt_dir dir, uint32_t generation)
 {
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
-    do {
-        if (old >> RT_FD_GEN_BIT != generation)
-            return -EBADF;
-        if (old & RT_FD_WATCHED(dir))
-            return -EBUSY;
-        /* pairs: FD-WATCH -> rt_fd_wait */
-    } while (!rt_cas_sc(&rec->use, &old, old | RT_FD_WATCHED(dir)));
-    return 0;
+    return rt_use_reserve(&rec->use, dir, generation);
 }
 /* Anywhere. No more; nothing if the descriptor is another one by now. */
 static inline void rt_fd_unreserve(struct rt_fd *rec, enum rt_dir dir, uint32_t generation)
 {
-    uint64_t old = rt_load_relaxed(&rec->use); /* relaxed: the CAS decides */
-    while (old >> RT_FD_GEN_BIT == generation &&
-           !rt_cas_sc(&rec->use, &old, old & ~RT_FD_WATCHED(dir))) {
-    }
+    rt_use_unreserve(&rec->use, dir, generation);
 }
 
 /* Inside, for who has reserved the direction and is to be told as long as it is ready: leaves the
