@@ -165,8 +165,7 @@ static int wait_for_one(struct iterator *it)
     r = rt_wait_timer(w, it->deadline);
     if (r < 0) {
         (void)leave_name(it, 0);
-        SKUA_IGNORE(rt_wait_abandon(name));
-        return r;
+        return rt_wait_give_up(name, r);
     }
     r = rt_wait_park();
     if (it->deadline != RT_NEVER)

@@ -205,10 +205,8 @@ static int wait_once(struct rt_fanin *f, uint64_t deadline, bool passes_cancel)
     if (r != 0)
         return r == TRIGGERED ? 0 : r == CANCEL_PENDING ? 1 : r;
     r = rt_wait_timer(w, deadline);
-    if (r < 0) {
-        SKUA_IGNORE(rt_wait_abandon(rt_load_relaxed(&f->name))); /* relaxed: own write */
-        return r;
-    }
+    if (r < 0)
+        return rt_wait_give_up(rt_load_relaxed(&f->name), r); /* relaxed: own write */
     r = rt_wait_park_passing(&late);
     if (deadline != RT_NEVER)
         rt_wait_timer_end(r);

@@ -44,13 +44,6 @@ static void leave(struct rt_job *job, bool may_leave)
         wait_out(job);
 }
 
-/* There is no wait after all. A claimer that was faster has the say. */
-static int give_up(uint64_t name, int r)
-{
-    int other = rt_wait_abandon(name);
-    return other < 0 ? other : r;
-}
-
 int rt_job_run(struct rt_worker *w, struct rt_job *job, uint64_t deadline, bool may_leave)
 {
     uint64_t name;
@@ -60,10 +53,10 @@ int rt_job_run(struct rt_worker *w, struct rt_job *job, uint64_t deadline, bool 
     job->item.name = name; /* nobody else knows of it yet */
     r = rt_job_submit(job);
     if (r < 0)
-        return give_up(name, r);
+        return rt_wait_give_up(name, r);
     r = rt_wait_timer(w, deadline);
     if (r < 0) {
-        r = give_up(name, r);
+        r = rt_wait_give_up(name, r);
     } else {
         r = rt_wait_park();
         rt_wait_timer_end(r);

@@ -179,8 +179,7 @@ int rt_io_wait_any(struct rt_io *const *ios, size_t n, unsigned events, uint64_t
         r = rt_wait_timer(w, until);
     if (r != 0) {
         take_back_all(ios, n, events, name);
-        int claimed = rt_wait_abandon(name);
-        return claimed < 0 ? claimed : r < 0 ? r : 0;
+        return rt_wait_give_up(name, r < 0 ? r : 0);
     }
     for (size_t i = 0; i < n; i++) {
         ios[i]->waited = true;

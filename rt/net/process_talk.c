@@ -162,10 +162,7 @@ static void take_back(struct talk *t, uint64_t name)
 static int give_up(struct talk *t, uint64_t name, int r)
 {
     take_back(t, name);
-    int claimed = rt_wait_abandon(name);
-    if (claimed < 0)
-        return claimed;
-    return r < 0 ? r : 0;
+    return rt_wait_give_up(name, r < 0 ? r : 0);
 }
 
 static void pause_all(struct talk *t)

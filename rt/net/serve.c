@@ -300,8 +300,7 @@ static int wait_for_handlers(struct server *s, uint64_t deadline)
         r = rt_wait_park();
         rt_wait_timer_end(r);
     } else {
-        int claimed = rt_wait_abandon(name);
-        r = claimed < 0 ? claimed : r;
+        r = rt_wait_give_up(name, r);
     }
     rt_lock(&s->lock);
     s->name = 0;

@@ -132,6 +132,12 @@ int rt_wait_abandon(uint64_t name)
     return value == ECANCELED || late ? rt_delivered(t) : (int)value;
 }
 
+int rt_wait_give_up(uint64_t name, int r)
+{
+    int claimed = rt_wait_abandon(name);
+    return claimed < 0 ? claimed : r;
+}
+
 /* --- the clock --- */
 
 int rt_wait_timer(struct rt_worker *w, uint64_t deadline)
@@ -159,10 +165,8 @@ int rt_wait_until(uint64_t deadline)
     if (r < 0)
         return r;
     r = rt_wait_timer(w, deadline);
-    if (r < 0) {
-        SKUA_IGNORE(rt_wait_abandon(name));
-        return r;
-    }
+    if (r < 0)
+        return rt_wait_give_up(name, r);
     r = rt_wait_park();
     rt_wait_timer_end(r);
     return r < 0 ? r : 0;

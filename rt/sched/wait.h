@@ -33,6 +33,9 @@ RT_MUST_USE int rt_wait_park_passing(bool *ret_late);
  * returned if a waker had been faster, else 0. */
 int rt_wait_abandon(uint64_t name);
 
+/* The same where r says why nothing can be waited for. r, unless a cancel was faster. */
+RT_MUST_USE int rt_wait_give_up(uint64_t name, int r);
+
 /* The timer of the current wait. 0 or -ENOMEM; RT_NEVER arms nothing. */
 RT_MUST_USE int rt_wait_timer(struct rt_worker *w, uint64_t deadline);
 /* After the park, with its result. */
