@@ -389,11 +389,15 @@ static void free_groups(struct rt_runtime *rt)
 }
 
 /* A task that did not end in time never runs again: its wait is over for everybody, and it has
- * failed for whoever holds it. Its stack is lost. */
+ * failed for whoever holds it. What it was woken for, others get. Its stack is lost. */
 static void abandon_task(struct skua_task *t, uint64_t word)
 {
-    struct rt_fifo out = { 0 };
+    struct rt_fifo       out = { 0 };
+    bool                 has_ended = rt_ww_phase(word) == RT_PHASE_RUNNING;
+    struct rt_awaitable *wait = t->flags & RT_TASK_STARTED ? rt_combined(t) : NULL;
     rt_ww_retire(&t->wait, rt_ww_ticket(word));
+    if (has_ended && wait && wait->kind && wait->kind->lost)
+        wait->kind->lost(wait);
     if (!(t->flags & RT_TASK_STARTED))
         (void)rt_never_started(t);
     (void)rt_task_complete(t, skua_fail(-ESHUTDOWN), RT_ST_FAILED | RT_ST_RETRIEVED, 1, &out);

@@ -32,7 +32,15 @@ static void notify(struct cond *c, size_t n)
     rt_wq_unlock(&c->q, &woken);
 }
 
-static const struct rt_wait_kind cond_kind = { .what = "a condition", .is_shown = true };
+static void tell_another(const struct rt_awaitable *wait)
+{
+    struct cond *c = of((skua_cond *)(uintptr_t)wait->object);
+    if (rt_wq_was_woken(&c->q, wait))
+        notify(c, 1);
+}
+
+static const struct rt_wait_kind cond_kind = { .what = "a condition", .is_shown = true,
+                                               .lost = tell_another };
 
 /* The lock held; released when it returns. */
 static int wait_for_notify(struct cond *c)

@@ -38,9 +38,6 @@ static void see_holder(const struct rt_awaitable *self,
         see(t, arg);
 }
 
-static const struct rt_wait_kind lock_kind = { .what = "a lock", .is_shown = true,
-                                               .whose = ", held by ", .tasks = see_holder };
-
 /* Lock of the queue held. */
 static bool take(struct lock *l, const struct skua_task *holder)
 {
@@ -73,6 +70,16 @@ static void step_aside(struct lock *l, bool was_handed)
         hand_on(l, &woken);
     rt_wq_unlock(&l->q, &woken);
 }
+
+static void give_back(const struct rt_awaitable *wait)
+{
+    struct lock *l = of(wait->object);
+    step_aside(l, rt_wq_was_woken(&l->q, wait));
+}
+
+static const struct rt_wait_kind lock_kind = { .what = "a lock", .is_shown = true,
+                                               .whose = ", held by ", .tasks = see_holder,
+                                               .lost = give_back };
 
 /* The lock was handed to the caller, who runs now. */
 static void note_arrival(struct lock *l)

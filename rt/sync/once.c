@@ -33,7 +33,15 @@ static void pass_turn(struct once *o)
     rt_wq_unlock(&o->q, &woken);
 }
 
-static const struct rt_wait_kind once_kind = { .what = "a once", .is_shown = true };
+static void give_back(const struct rt_awaitable *wait)
+{
+    struct once *o = (struct once *)(void *)(uintptr_t)wait->object;
+    if (rt_wq_was_woken(&o->q, wait))
+        pass_turn(o);
+}
+
+static const struct rt_wait_kind once_kind = { .what = "a once", .is_shown = true,
+                                               .lost = give_back };
 
 static int wait_for_end(struct once *o)
 {

@@ -103,8 +103,24 @@ static void pass_on(struct op *op, struct rt_wq_list *list)
     rt_wq_unlock(&op->q->q, &woken);
 }
 
-static const struct rt_wait_kind put_kind = { .what = "room in a queue", .is_shown = true };
-static const struct rt_wait_kind get_kind = { .what = "an element of a queue", .is_shown = true };
+static void put_lost(const struct rt_awaitable *wait)
+{
+    struct op op = { .q = (struct queue *)(uintptr_t)wait->object, .is_put = true };
+    if (rt_wq_was_woken(&op.q->q, wait))
+        pass_on(&op, &op.q->putters);
+}
+
+static void get_lost(const struct rt_awaitable *wait)
+{
+    struct op op = { .q = (struct queue *)(uintptr_t)wait->object };
+    if (rt_wq_was_woken(&op.q->q, wait))
+        pass_on(&op, &op.q->q.list);
+}
+
+static const struct rt_wait_kind put_kind = { .what = "room in a queue", .is_shown = true,
+                                              .lost = put_lost };
+static const struct rt_wait_kind get_kind = { .what = "an element of a queue", .is_shown = true,
+                                              .lost = get_lost };
 static const struct rt_wait_kind join_kind = { .what = "the end of work in a queue",
                                                .is_shown = true };
 

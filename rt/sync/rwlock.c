@@ -67,10 +67,22 @@ static void give_up(struct rwlock *l, enum kind kind, bool has_it)
     rt_wq_unlock(&l->q, &woken);
 }
 
+static void read_lost(const struct rt_awaitable *wait)
+{
+    struct rwlock *l = of((skua_rwlock *)(uintptr_t)wait->object);
+    give_up(l, READ, rt_wq_was_woken(&l->q, wait));
+}
+
+static void write_lost(const struct rt_awaitable *wait)
+{
+    struct rwlock *l = of((skua_rwlock *)(uintptr_t)wait->object);
+    give_up(l, WRITE, rt_wq_was_woken(&l->q, wait));
+}
+
 static const struct rt_wait_kind read_kind = { .what = "a reader-writer lock to read",
-                                               .is_shown = true };
+                                               .is_shown = true, .lost = read_lost };
 static const struct rt_wait_kind write_kind = { .what = "a reader-writer lock to write",
-                                                .is_shown = true };
+                                                .is_shown = true, .lost = write_lost };
 
 static int acquire(struct rwlock *l, enum kind kind)
 {

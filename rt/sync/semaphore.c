@@ -74,7 +74,14 @@ int skua_semaphore_try_acquire(skua_semaphore *sem)
     return r;
 }
 
-static const struct rt_wait_kind semaphore_kind = { .what = "a semaphore", .is_shown = true };
+static void give_back(const struct rt_awaitable *wait)
+{
+    struct semaphore *s = of(wait->object);
+    settle(s, rt_wq_was_woken(&s->q, wait));
+}
+
+static const struct rt_wait_kind semaphore_kind = { .what = "a semaphore", .is_shown = true,
+                                                    .lost = give_back };
 
 int skua_semaphore_acquire(skua_semaphore *sem)
 {

@@ -167,6 +167,14 @@ bool rt_wq_is_left_behind(const struct rt_wq_node *node)
                              rt_ww_ticket(node->name); /* pairs: WAIT <- rt_ww_retire */
 }
 
+bool rt_wq_was_woken(struct rt_waitq *q, const struct rt_awaitable *wait)
+{
+    rt_lock(&q->lock);
+    bool woken = rt_container_of(wait, const struct rt_wq_node, awaitable)->woken;
+    rt_unlock(&q->lock);
+    return woken;
+}
+
 bool rt_wq_has_waiters(const struct rt_wq_list *list)
 {
     for (const struct rt_wq_node *node = list->head; node; node = node->next)

@@ -5,8 +5,9 @@
  * queue's lock. A waker claims the name that the node carries while it holds the lock; the claim
  * decides against cancel and timeout. If it succeeds the waiter is WOKEN: what that means (a lock
  * handed over, a permit taken off) is settled by the waker before it unlocks, and by the woken one,
- * should it be cancelled before it runs, in that it gives back what it was given. So nothing that
- * is handed over is lost, and nobody touches a node after the lock is released.
+ * should it be cancelled before it runs, in that it gives back what it was given; if its runtime
+ * ends before it runs, `lost` of the wait's kind does that. So nothing that is handed over is lost,
+ * and nobody touches a node after the lock is released.
  *
  * A waker of elsewhere (a plain thread, a worker of another runtime) holds the waiter's runtime by
  * a visit while it claims and posts; a waiter whose runtime has ended is passed over, for ever.
@@ -89,6 +90,8 @@ void rt_wq_wake_many(struct rt_wq_list *list, size_t n, struct rt_fifo *woken);
 bool rt_wq_is_waiting(const struct rt_wq_node *node);
 /* Lock held: will it never run, since its runtime has ended without it? Its node stays linked. */
 bool rt_wq_is_left_behind(const struct rt_wq_node *node);
+/* Nothing locked, for `lost` of a kind: had the waiter been woken? */
+bool rt_wq_was_woken(struct rt_waitq *q, const struct rt_awaitable *wait);
 /* Lock held: somebody waits, or was woken and has not run yet. */
 bool rt_wq_has_waiters(const struct rt_wq_list *list);
 

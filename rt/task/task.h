@@ -56,14 +56,16 @@ enum rt_kind {
 
 struct rt_awaitable;
 
-/* What is waited for, in words, and which tasks could end the wait: for the report of a deadlock,
- * made while no worker runs. A wait without it may be ended by something outside. */
+/* What is waited for: in words and by the tasks that could end the wait, for the report of a
+ * deadlock, made while no worker runs. A wait without it may be ended by something outside. */
 struct rt_wait_kind {
     const char *what;  /* "a lock" */
     bool is_shown;     /* rt_awaitable.object is something that the user knows */
     const char *whose; /* before the names of the tasks: ", held by "; or NULL */
     void (*tasks)(const struct rt_awaitable *self,
                   void (*see)(struct skua_task *task, void *arg), void *arg); /* or NULL */
+    /* The wait has ended, but its task will never run: gives back what was handed to it. Or NULL */
+    void (*lost)(const struct rt_awaitable *self);
 };
 
 /* What a suspended task waits for, so that a cancel can be passed on. Written by the owner before
