@@ -26,6 +26,7 @@ static struct seat      seats[SEATS];
 static struct rt_lock   lock = RT_LOCK_INIT(RT_RANK_GROUP);
 static struct sigaction before[RT_SIGNALS + 1]; /* under lock */
 static unsigned         users[RT_SIGNALS + 1];  /* under lock */
+static unsigned         fallbacks[RT_SIGNALS + 1]; /* of those; under lock */
 
 static void on_signal(int signo)
 {
@@ -56,29 +57,48 @@ static struct seat *take_seat(struct rt_runtime *rt)
     return s;
 }
 
-static int catch_one(int signo, bool is_fallback)
+static int install(int signo, struct sigaction *ret_old)
 {
-    struct sigaction old;
     struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART };
-    if (users[signo] > 0 && is_fallback) {
-        users[signo]++;
-        return 0;
-    }
-    if (is_fallback)
+    if (fallbacks[signo] == users[signo])
         /* a loop that is stuck can be interrupted by asking again */
         act.sa_flags |= (int)SA_RESETHAND;
     sigfillset(&act.sa_mask);
-    int r = rt_sys_sigaction(signo, &act, &old);
-    if (r == 0 && users[signo]++ == 0)
+    return rt_sys_sigaction(signo, &act, ret_old);
+}
+
+static int catch_one(int signo, bool is_fallback)
+{
+    struct sigaction old;
+    int              r = 0;
+    users[signo]++;
+    fallbacks[signo] += is_fallback;
+    if (users[signo] == 1 || !is_fallback)
+        r = install(signo, &old);
+    if (r < 0) {
+        users[signo]--;
+        fallbacks[signo] -= is_fallback;
+    } else if (users[signo] == 1) {
         before[signo] = old;
+    }
     return r;
 }
 
-static void release_mask(uint64_t mask)
+static void release_one(int signo, bool is_fallback)
+{
+    users[signo]--;
+    fallbacks[signo] -= is_fallback;
+    if (users[signo] == 0)
+        SKUA_IGNORE(rt_sys_sigaction(signo, &before[signo], NULL));
+    else if (!is_fallback && fallbacks[signo] == users[signo])
+        SKUA_IGNORE(install(signo, NULL));
+}
+
+static void release_mask(uint64_t mask, bool is_fallback)
 {
     for (int signo = 1; signo <= RT_SIGNALS; signo++)
-        if ((mask >> (signo - 1) & 1) && --users[signo] == 0)
-            SKUA_IGNORE(rt_sys_sigaction(signo, &before[signo], NULL));
+        if (mask >> (signo - 1) & 1)
+            release_one(signo, is_fallback);
 }
 
 static int catch_mask(uint64_t mask, bool is_fallback)
@@ -88,11 +108,20 @@ static int catch_mask(uint64_t mask, bool is_fallback)
             continue;
         int r = catch_one(signo, is_fallback);
         if (r < 0) {
-            release_mask(mask & (((uint64_t)1 << (signo - 1)) - 1));
+            release_mask(mask & (((uint64_t)1 << (signo - 1)) - 1), is_fallback);
             return r;
         }
     }
     return 0;
+}
+
+/* Several tasks that wait for one signal have it in the order in which they came. */
+static void link_last(struct rt_signal_sub **at, struct rt_signal_sub *sub)
+{
+    while (*at)
+        at = &(*at)->next;
+    sub->next = NULL;
+    *at = sub;
 }
 
 int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub)
@@ -107,8 +136,7 @@ int rt_signal_subscribe(struct rt_runtime *rt, struct rt_signal_sub *sub)
         if (r == 0) {
             if (sub->name)
                 s->remembered |= sub->mask; /* stays caught: nothing is lost between two waits */
-            sub->next = s->subs;
-            s->subs = sub;
+            link_last(&s->subs, sub);
         }
     }
     rt_unlock(&lock);
@@ -124,7 +152,7 @@ void rt_signal_unsubscribe(struct rt_runtime *rt, struct rt_signal_sub *sub)
             continue;
         *at = sub->next;
         if (!sub->name)
-            release_mask(sub->mask);
+            release_mask(sub->mask, sub->is_fallback);
         break;
     }
     rt_unlock(&lock);
@@ -205,10 +233,10 @@ void rt_signals_end(struct rt_runtime *rt)
     struct seat *s = seat_of(rt);
     if (s) {
         rt_sigseat_leave(&s->at);
-        release_mask(s->remembered);
+        release_mask(s->remembered, false);
         for (struct rt_signal_sub *sub = s->subs; sub; sub = sub->next)
             if (!sub->name)
-                release_mask(sub->mask);
+                release_mask(sub->mask, sub->is_fallback);
         s->subs = NULL;
         s->rt = NULL;
     }

@@ -90,6 +90,32 @@ static void test_rule_6_the_second_sigint_has_its_default_action(void **state)
     expect_interrupted("second");
 }
 
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+/* While there is a handler both would be its own. */
+static void *busy_after_a_handler(void *arg)
+{
+    T_EXPECT_INT(skua_add_signal_handler(SIGINT, ignore, NULL), 0);
+    T_EXPECT_INT(skua_remove_signal_handler(SIGINT), 0);
+    return busy_through_two(arg);
+}
+
+static int after_handler_scenario(void)
+{
+    SKUA_IGNORE(skua_run(busy_after_a_handler, NULL));
+    return RUN_OTHER;
+}
+
+static void test_rule_6_the_second_sigint_after_a_handler_was_removed(void **state)
+{
+    /* Goal: run's own handling is as it was before there was one. */
+    (void)state;
+    expect_interrupted("after_handler");
+}
+
 static volatile sig_atomic_t handled;
 
 static void own_handler(int signo)
@@ -328,6 +354,7 @@ static void *signal_once_main(void *arg)
     size_t done = 0;
     T_EXPECT_INT(skua_wait(t, 2, 20, SKUA_FIRST_COMPLETED, &done), 0);
     T_EXPECT_INT(done, 1);
+    T_EXPECT(skua_done(t[0]) && !skua_done(t[1])); /* who came first */
     send_usr2(NULL); /* and the next one to the other */
     T_EXPECT_INT(skua_gather(t, 2, results, SKUA_RELEASE), 0);
     T_EXPECT(results[0] == T_PTR(SIGUSR2) && results[1] == T_PTR(SIGUSR2));
@@ -341,7 +368,7 @@ static int signal_once_scenario(void)
 
 static void test_rule_92_one_wait_for_each_signal(void **state)
 {
-    /* Goal: what comes between two waits is for the next; of several who wait one gets it. */
+    /* Goal: what comes between two waits is for the next; of several who wait the first gets it. */
     (void)state;
     expect_passes("signal_once");
 }
@@ -350,6 +377,7 @@ static const struct t_scenario scenarios[] = {
     { "cancels_main", cancels_main_scenario },
     { "swallowed", swallowed_scenario },
     { "second", second_scenario },
+    { "after_handler", after_handler_scenario },
     { "own_handler", own_handler_scenario },
     { "other_thread", other_thread_scenario },
     { "also_cancelled", also_cancelled_scenario },
@@ -366,6 +394,7 @@ static const struct CMUnitTest tests[] = {
     T_TEST(test_rule_6_sigint_cancels_main_and_run_says_eintr),
     T_TEST(test_rule_6_main_may_swallow_it),
     T_TEST(test_rule_6_the_second_sigint_has_its_default_action),
+    T_TEST(test_rule_6_the_second_sigint_after_a_handler_was_removed),
     T_TEST(test_rule_6_a_handler_of_the_program_is_left_alone),
     T_TEST(test_rule_6_only_run_of_the_main_thread_takes_sigint),
     T_TEST(test_rule_6_a_cancel_by_someone_else_wins),
