@@ -331,6 +331,7 @@ static void *outsider(void *arg)
 static void *keeps_open(void *arg)
 {
     struct outsider *o = arg;
+    rt_store_release(&o->go, 1); /* not before: a cancel would keep it from beginning */
     while (!rt_load_acquire(&o->done))
         if (skua_yield() < 0)
             continue;
@@ -348,7 +349,6 @@ static void *outsider_main(void *in_body)
         open_group(&tg);
         T_EXPECT(skua_taskgroup_spawn(&tg, keeps_open, &o) != NULL);
         pthread_create(&thread, NULL, outsider, &o);
-        rt_store_release(&o.go, 1);
         int r = in_body ? skua_sleep(10) : 0;
         T_EXPECT_INT(r, in_body ? -ECANCELED : 0);
         T_EXPECT_INT(skua_taskgroup_join(&tg, r), 0);

@@ -497,11 +497,16 @@ def bad_options(srv):
         assert done.returncode > 0 and text in done.stderr.decode(), (options, done)
 
 
+NO_SPARE = "skua: warning: no spare worker: Too many open files\n"
+
+
 def run_case(binary, workers, fn, options, nofile):
     srv = Server(binary, workers, options, nofile)
     try:
         fn(srv)
         code, _, err = srv.stop()
+        if nofile:                      # where the machine is so busy that the server wants one
+            err = err.replace(NO_SPARE, "")
         same((code, err), (0, ""), "at the end the server")
     finally:
         if srv.proc.poll() is None:

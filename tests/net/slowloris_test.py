@@ -7,6 +7,7 @@ sending; and a server with a short header timeout ends slow ones although they k
 status 0, 1 when a case failed, 77 when it cannot run here.
 """
 import argparse
+import contextlib
 import os
 import resource
 import selectors
@@ -19,8 +20,10 @@ from http_peer import PATIENCE, Server  # noqa: E402
 
 SLOW, HONEST, AT_A_TIME = 500, 1000, 250
 NOFILE = 20000
+PACE = 0.01             # seconds between two bytes at least: a head that is too long is refused
 REQUEST = b"GET /plaintext HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
 HEAD = b"GET /plaintext HTTP/1.1\r\nHost: t\r\n"
+MORE = b"x: y\r\n"        # of these there is no end
 
 
 class Trickle:
@@ -30,13 +33,16 @@ class Trickle:
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.sock.setblocking(False)
         self.sent = 0
+        self.due = 0
 
     def step(self):
         """One byte more; False when the server has ended the connection, with words or without."""
-        byte = HEAD[self.sent:self.sent + 1] or b"x: y\r\n"[self.sent % 6:self.sent % 6 + 1]
+        more = (self.sent - len(HEAD)) % len(MORE)
         try:
-            self.sock.send(byte)
-            self.sent += 1
+            if time.monotonic() >= self.due:
+                self.sock.send(HEAD[self.sent:self.sent + 1] or MORE[more:more + 1])
+                self.sent += 1
+                self.due = time.monotonic() + PACE
             self.sock.recv(1)
         except BlockingIOError:
             return True
@@ -83,24 +89,33 @@ def serve_honest(port, slow):
                 trickle.step()
 
 
-def slow_ones_do_not_hinder(binary, workers):
-    server = Server(binary, workers, ["--header-timeout", "600"])
-    slow = []
+@contextlib.contextmanager
+def serving(binary, workers, header_timeout):
+    """A server, and a list for its slow connections. Complaints of the server come first: they
+    explain what else failed."""
+    server, slow, failure = Server(binary, workers, ["--header-timeout", header_timeout]), [], None
     try:
+        yield server, slow
+    except (AssertionError, OSError) as error:
+        failure = error
+    for trickle in slow:
+        trickle.sock.close()
+    ended = server.stop()
+    assert ended == (0, "", ""), f"the server ended with {ended}; {failure}"
+    if failure:
+        raise failure
+
+
+def slow_ones_do_not_hinder(binary, workers):
+    with serving(binary, workers, "600") as (server, slow):
         slow += [Trickle(server.port) for _ in range(SLOW)]
         serve_honest(server.port, slow)
         alive = sum(trickle.step() for trickle in slow)
         assert alive == SLOW, f"{alive} of {SLOW} slow connections were still there"
-    finally:
-        for trickle in slow:
-            trickle.sock.close()
-        server.stop()
 
 
 def slow_ones_are_ended(binary, workers):
-    server = Server(binary, workers, ["--header-timeout", "0.3"])
-    slow = []
-    try:
+    with serving(binary, workers, "0.3") as (server, slow):
         slow += [Trickle(server.port) for _ in range(50)]
         live = slow
         deadline = time.monotonic() + PATIENCE
@@ -109,10 +124,6 @@ def slow_ones_are_ended(binary, workers):
             live = [trickle for trickle in live if trickle.step()]
             time.sleep(0.01)
         assert b" 200 " in server.ask(REQUEST)
-    finally:
-        for trickle in slow:
-            trickle.sock.close()
-        server.stop()
 
 
 def main():

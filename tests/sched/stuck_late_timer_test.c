@@ -13,7 +13,7 @@
 #include "sched/runtime.h"
 #include "sched/spawn.h"
 
-enum { PATIENCE = 20, WORKERS = 2 };
+enum { PATIENCE = 60, WORKERS = 2 };
 
 static struct {
     struct rt_runtime *rt;
