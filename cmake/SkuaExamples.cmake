@@ -11,7 +11,7 @@ if(skua_common_sources)
     target_compile_options(example_common PRIVATE -Wno-unused-parameter)
     target_compile_definitions(example_common PRIVATE _GNU_SOURCE)
     target_include_directories(example_common PUBLIC ${PROJECT_SOURCE_DIR}/examples)
-    target_link_libraries(example_common PUBLIC skua_static)
+    target_link_libraries(example_common PUBLIC ${SKUA_LINKED})
 endif()
 
 foreach(source IN LISTS skua_example_sources)

@@ -116,11 +116,11 @@ function(skua_one_object objects name)
         COMMAND_EXPAND_LISTS VERBATIM)
 endfunction()
 
-# A program of ours on the plain library: examples, bench, stress.
+# A program of ours: examples, bench, stress.
 function(skua_program name)
     add_executable(${name} ${ARGN})
     skua_common(${name})
     target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
-    target_link_libraries(${name} PRIVATE skua_static)
+    target_link_libraries(${name} PRIVATE ${SKUA_LINKED})
     set_property(GLOBAL APPEND PROPERTY SKUA_PROGRAMS ${name})
 endfunction()

@@ -2,7 +2,8 @@
 # The library in its two forms, and what is installed of it.
 #
 # skua::static and skua::shared are the two; skua::skua is the one that BUILD_SHARED_LIBS asks for.
-# Within a project of somebody else each is built only when something links it.
+# Within a project of somebody else, and where nothing is installed, each is built only when
+# something links it.
 
 # Before 1.0 each minor version has an interface of its own.
 if(PROJECT_VERSION_MAJOR EQUAL 0)
@@ -16,11 +17,12 @@ endif()
 add_library(skua_objects OBJECT EXCLUDE_FROM_ALL ${SKUA_SOURCES})
 skua_library_settings(skua_objects)
 set_target_properties(skua_objects PROPERTIES C_VISIBILITY_PRESET hidden)
-set(pic "")
+set(pic -fPIC -ftls-model=initial-exec -fno-semantic-interposition)
 if(CMAKE_POSITION_INDEPENDENT_CODE)
-    set(pic -fPIC -ftls-model=initial-exec)
+    skua_one_object(skua_objects skua.o ${pic})
+else()
+    skua_one_object(skua_objects skua.o)
 endif()
-skua_one_object(skua_objects skua.o ${pic})
 add_library(skua_static STATIC ${CMAKE_CURRENT_BINARY_DIR}/skua.o)
 set_target_properties(skua_static PROPERTIES
     OUTPUT_NAME skua EXPORT_NAME static LINKER_LANGUAGE C)
@@ -31,16 +33,22 @@ set(forms static)
 # The shared library names no allocator, so that it can be loaded into a program that runs on the C
 # library's malloc: the program's link interface brings jemalloc. Its thread-locals are a few words,
 # for which the loader keeps room, hence the cheap way to reach them. It stays where it is loaded:
-# there are signal handlers, and threads that end in it.
+# there are signal handlers, and threads that end in it. Position-independent code serves both.
 if(SKUA_SHARED)
-    add_library(skua_shared_objects OBJECT EXCLUDE_FROM_ALL ${SKUA_SOURCES})
-    skua_library_settings(skua_shared_objects)
-    set_target_properties(skua_shared_objects PROPERTIES C_VISIBILITY_PRESET hidden)
-    skua_one_object(skua_shared_objects skua_shared.o -fPIC -ftls-model=initial-exec
-        -fno-semantic-interposition)
+    set(object skua.o)
+    if(NOT CMAKE_POSITION_INDEPENDENT_CODE)
+        set(object skua_shared.o)
+        add_library(skua_shared_objects OBJECT EXCLUDE_FROM_ALL ${SKUA_SOURCES})
+        skua_library_settings(skua_shared_objects)
+        set_target_properties(skua_shared_objects PROPERTIES C_VISIBILITY_PRESET hidden)
+        skua_one_object(skua_shared_objects ${object} ${pic})
+    endif()
     set(map ${CMAKE_CURRENT_BINARY_DIR}/skua.map)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/skua.map.in ${map} @ONLY)
-    add_library(skua_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/skua_shared.o)
+    add_library(skua_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/${object})
+    if(CMAKE_POSITION_INDEPENDENT_CODE)
+        add_dependencies(skua_shared skua_static) # one of them has to make the object
+    endif()
     skua_common(skua_shared)
     set_target_properties(skua_shared PROPERTIES OUTPUT_NAME skua EXPORT_NAME shared
         VERSION ${PROJECT_VERSION} SOVERSION ${SKUA_ABI} LINKER_LANGUAGE C LINK_DEPENDS ${map}
@@ -62,9 +70,7 @@ endif()
 
 if(NOT SKUA_INSTALL)
     foreach(form IN LISTS forms)
-        if(NOT PROJECT_IS_TOP_LEVEL)
-            set_target_properties(skua_${form} PROPERTIES EXCLUDE_FROM_ALL ON)
-        endif()
+        set_target_properties(skua_${form} PROPERTIES EXCLUDE_FROM_ALL ON)
     endforeach()
     return()
 endif()

@@ -19,7 +19,7 @@ if(SKUA_SANITIZER)
     if(skua_setarch EQUAL 0)
         set(SKUA_TEST_LAUNCHER setarch -R)
     endif()
-    list(APPEND SKUA_TEST_ENV
+    list(APPEND SKUA_TEST_ENV SKUA_TEST_DEADLINE=120
         "ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:strict_string_checks=1"
         "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
         "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")

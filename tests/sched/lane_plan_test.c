@@ -81,7 +81,7 @@ static void test_lane_plan_refuses_bad_texts_as_a_whole(void **state)
 static void test_lane_plan_holds_sixteen(void **state)
 {
     struct rt_lane_plan plan;
-    char                text[16];
+    char                text[32];
     clear();
     rt_lane_plan_init(&plan, 0, NULL);
     for (int i = 3; i < RT_LANES_MAX; i++) {

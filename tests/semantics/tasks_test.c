@@ -34,7 +34,7 @@ static void test_rule_24_tasks_start_in_creation_order_and_never_inside_spawn(vo
 static void *many_main(void *arg)
 {
     enum { N = 40 };
-    static char names[N][8];
+    static char names[N][16];
     struct t_job jobs[N];
     skua_task *t[N];
     for (int i = 0; i < N; i++) {
