@@ -98,27 +98,36 @@ struct quiet {
     enum rt_stuck found;
 };
 
-/* Looks once for each time that all fell asleep, and again when what it found may have changed. */
-static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64_t now)
+static uint64_t count_parks(struct rt_runtime *rt)
 {
     uint64_t parks = 0;
     unsigned crew = rt_crew(rt);
     for (unsigned i = 0; i < crew; i++)
         parks += RT_STAT_GET(&rt->workers[i]->parks);
-    bool is_new = parks != quiet->parks;
+    return parks;
+}
+
+/* Looks once for each time that all fell asleep, and again when what it found may have changed. */
+static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64_t now)
+{
+    uint64_t parks = count_parks(rt);
+    bool     is_new = parks != quiet->parks;
+    if (is_new)
+        *quiet = (struct quiet){ .parks = parks, .since = now,
+                                 .found = rt_deadlock_look ? RT_STUCK_ASK : RT_STUCK_NO };
     if (!rt_deadlock_look || (!is_new && (quiet->found == RT_STUCK_NO || now < quiet->again)))
         return;
-    if (is_new)
-        *quiet = (struct quiet){ .parks = parks, .since = now, .found = RT_STUCK_ASK };
     quiet->again = rt_ns_add(now, QUIET_MS / 2 * RT_NS_PER_MS);
     quiet->found = rt_deadlock_look(rt, now - quiet->since >= QUIET_MS * RT_NS_PER_MS);
 }
 
-/* All workers sleep: wait to be rung. */
-static void doze(struct rt_watch *watch, const struct quiet *quiet)
+/* All workers sleep: wait to be rung. Who was up since the look and sleeps again has to be looked
+ * at as well: it was counted as a park before it was as asleep. */
+static void doze(struct rt_runtime *rt, const struct quiet *quiet)
 {
+    struct rt_watch *watch = &rt->watch;
     int timeout_ms = rt_stacks_untended() || quiet->found != RT_STUCK_NO ? TEND_MS : -1;
-    if (!rt_gate_doze(&watch->gate, watch->threads))
+    if (!rt_gate_doze(&watch->gate, watch->threads) || count_parks(rt) != quiet->parks)
         timeout_ms = RT_WATCH_TICK_MS;
     SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     rt_gate_undoze(&watch->gate);
@@ -201,7 +210,7 @@ static void *watch_main(void *arg)
     rt_sys_signals_avoid(false); /* somebody has to take them */
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
         if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)
-            doze(watch, &quiet);
+            doze(rt, &quiet);
         else
             SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN,
                                      asked ? ASKED_TICK_MS : RT_WATCH_TICK_MS));
