@@ -93,9 +93,9 @@ function(skua_library_settings target)
         PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/rt ${SKUA_CK_INCLUDE})
 endfunction()
 
-# Joins the objects of a target into one, in which everything hidden is local. Release builds with
-# gcc optimise across the floors while joining: a spawn passes through five of them. Further
-# arguments are flags of the compiler.
+# Joins the objects of a target into one, in which everything hidden is local unless the target
+# shows its insides. Release builds with gcc optimise across the floors while joining: a spawn
+# passes through five of them. Further arguments are flags of the compiler.
 function(skua_one_object objects name)
     set(join -r -nostdlib ${ARGN})
     target_compile_options(${objects} PRIVATE ${ARGN})
@@ -109,9 +109,14 @@ function(skua_one_object objects name)
         set_target_properties(${objects} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
         target_compile_options(${objects} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-lto>)
     endif()
+    get_target_property(visibility ${objects} C_VISIBILITY_PRESET)
+    set(hide "")
+    if(visibility STREQUAL "hidden")
+        set(hide COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${name})
+    endif()
     add_custom_command(OUTPUT ${name}
         COMMAND ${CMAKE_C_COMPILER} ${join} $<TARGET_OBJECTS:${objects}> -o ${name}
-        COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${name}
+        ${hide}
         DEPENDS ${objects} $<TARGET_OBJECTS:${objects}>
         COMMAND_EXPAND_LISTS VERBATIM)
 endfunction()

@@ -139,7 +139,7 @@ static int kind_of(int fd, enum rt_fd_kind *ret_kind)
 
 int rt_fd_adopt(int fd)
 {
-    enum rt_fd_kind kind;
+    enum rt_fd_kind kind = RT_FD_FILE;
     struct rt_fd *rec;
     int flags = rt_sys_fcntl_getfl(fd);
     int r = flags < 0 ? flags : 0;
