@@ -115,7 +115,7 @@ static void start_anew(struct rt_fd *rec, struct rt_fifo *out)
 
 static uint32_t own(struct rt_fd *rec, enum rt_fd_kind kind)
 {
-    (void)rt_load_acquire(&rec->use); /* pairs: FD-USE <- rt_use_closed. `kind` was another's */
+    rt_use_settle(&rec->use);
     rec->kind = (uint8_t)kind;
     return rt_use_own(&rec->use);
 }

@@ -76,6 +76,13 @@ static inline bool rt_use_leave(RT_ATOMIC(uint64_t) *use)
 
 /* --- life --- */
 
+/* Before what is known of the descriptor is written anew: who read of the one before has left. An
+ * RMW, which sees the last life's end: that the kernel gives the number away orders nothing. */
+static inline void rt_use_settle(RT_ATOMIC(uint64_t) *use)
+{
+    (void)rt_add_acq_rel(use, 0); /* pairs: FD-USE <- rt_use_closed */
+}
+
 /* Owned, and another descriptor from now on; whoever is inside stays counted. */
 static inline uint32_t rt_use_own(RT_ATOMIC(uint64_t) *use)
 {

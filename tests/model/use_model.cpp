@@ -5,8 +5,8 @@
  * the reader has left no name; none of both is left asleep. "mark": the same where nothing else
  * orders the two. "close": callers inside, one of whom waits, and a closer: when the names have
  * been taken nobody waits who does not know; whoever is last closes, once, after everybody's last
- * access. "readers": two of them and a number that gets a new life: one has a direction at a time,
- * and keeps it.
+ * access, and what is written for the next life of the number comes after that. "readers": two of
+ * them and a number that gets a new life: one has a direction at a time, and keeps it.
  *
  * By hand, from the top of the tree:
  *   g++ -std=gnu++11 -O2 -w -DRT_MODEL -Irt -Itests/model -o /tmp/m tests/model/use_model.cpp
@@ -50,6 +50,8 @@ static const model_mutant model_mutants[] = {
     { "SWEEP_FIRST", "close", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: SWEEP_RELAXED: who comes after it need not see that it closes */
     { "SWEEP_RELAXED", "close", "rt_token_put", "xchg_sc", MODEL_RELAXED },
+    /* MUTANT: SETTLE_RELAXED: what is written for the next life meets who reads of this one */
+    { "SETTLE_RELAXED", "close", "rt_use_settle", "add_acq_rel", MODEL_RELAXED },
     /* MUTANT: ENTER_SPLIT: two enter, one is counted */
     { "ENTER_SPLIT", "close", "rt_use_enter", "cas_acq_rel", MODEL_SPLIT },
     /* MUTANT: ENTER_SKIP: nobody is counted */
@@ -359,6 +361,7 @@ struct use_mark : rl::test_suite<use_mark, 3>, use_base {
 struct use_close : rl::test_suite<use_close, 3>, use_base {
     rl::var<int>   number; /* 1: open. Late callers, who may find another one there, do not look */
     RT_ATOMIC(int) open;   /* what the kernel tells them                                         */
+    rl::var<int>   kind;   /* of the record, by its life                                         */
     bool           swept;
     int            closed;
 
@@ -367,6 +370,7 @@ struct use_close : rl::test_suite<use_close, 3>, use_base {
         setup();
         number($) = 1;
         rt_init(&open, 1);
+        kind($) = 1;
         swept = false;
         closed = 0;
     }
@@ -438,6 +442,11 @@ struct use_close : rl::test_suite<use_close, 3>, use_base {
         swept = true;
         RL_ASSERT(!is_lost());
         leave();
+        while (rt_load_relaxed(&open)) /* relaxed: that a number is free orders nothing */
+            MODEL_YIELD();
+        rt_use_settle(&use);
+        kind($) = 2;
+        (void)rt_use_own(&use);
     }
 
     void caller()
@@ -446,6 +455,7 @@ struct use_close : rl::test_suite<use_close, 3>, use_base {
         for (int i = 0; i < 2 && rt_use_enter(&use, &word); i++) {
             bool open_now = is_open(rt_use_generation(word));
             RL_ASSERT(open_now || rt_use_generation(word) != 1);
+            RL_ASSERT(rt_use_generation(word) != 1 || kind($) == 1);
             leave();
             if (rl::rand(2))
                 event();
