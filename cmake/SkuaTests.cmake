@@ -49,7 +49,7 @@ endfunction()
 # What qemu-user does not do as Linux does: a program that cannot be started is reported to nobody
 # (vfork is a fork there), and threads of its own are among those of the process.
 set(SKUA_NOT_EMULATED base_sys_child_test net_process_start_test semantics_processes_test
-    regress_process_test semantics_deadlock_test)
+    regress_process_test semantics_deadlock_test sched_watch_rung_between_two_looks_test)
 
 # tests/<dir>/<x>_test.c -> program <dir>_<x>_test. WORKERS: once for each of these numbers.
 function(skua_test_program source label)
