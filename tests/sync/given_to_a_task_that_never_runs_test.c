@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "t.h"
 
 static skua_lock      lock = SKUA_LOCK_INIT;
@@ -172,10 +173,13 @@ static void *waits_for_news(void *arg)
     return arg;
 }
 
+static RT_ATOMIC(uint32_t) hears; /* and has the lock until it waits */
+
 static void *hear_once(void *arg)
 {
     skua_hold();
     T_EXPECT_INT(skua_lock_acquire(&lock), 0);
+    rt_store_release(&hears, 1);
     T_EXPECT_INT(skua_cond_wait(&cond), 0);
     skua_unhold();
     T_EXPECT_INT(skua_lock_release(&lock), 0);
@@ -190,6 +194,8 @@ static void *thread_waits_for_news(void *arg)
 
 static void tell(void)
 {
+    while (!rt_load_acquire(&hears))
+        t_nap(0.001);
     T_EXPECT_INT(skua_lock_acquire_blocking(&lock), 0);
     T_EXPECT_INT(skua_cond_notify(&cond, 1), 0);
     T_EXPECT_INT(skua_lock_release(&lock), 0);
