@@ -83,8 +83,9 @@ static void *busy_main(void *arg)
     other = skua_group_new(.worker = 2);
     on = skua_spawn(busy, arg, .group = other);
     skua_task *t = skua_spawn(await_it, on);
-    while (!atomic_load(&runs))
-        SKUA_IGNORE(skua_yield());
+    do
+        SKUA_IGNORE(skua_yield()); /* so that t awaits it */
+    while (!atomic_load(&runs));
     T_EXPECT(skua_cancel(t, NULL)); /* goes on to the busy one */
     atomic_store(&may_end, true);
     T_EXPECT_INT(skua_join(t, NULL), 0);
