@@ -27,9 +27,9 @@ SKUA_API int skua_remove_signal_handler(int signo);
 
 /* Waits for one of the signals of the set. They are caught from this call on, for the rest of the
  * run: one that comes while nobody waits is given to the next wait (several are one), so that none
- * is lost between two. Of several tasks that wait for it one gets it; handlers hear of it besides.
- * Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL (the set is
- * empty, or has one that cannot be caught), -ENOMEM, -EPERM. asyncio: a handler that sets an
+ * is lost between two. Of several tasks that wait for it the first gets it; handlers hear of it
+ * besides. Suspends. From: task. Returns the signal's number, -ETIMEDOUT, -ECANCELED, -EINVAL (the
+ * set is empty, or has one that cannot be caught), -ENOMEM, -EPERM. asyncio: a handler that sets an
  * Event. */
 SKUA_API int skua_signal_wait(const sigset_t *set, double timeout) SKUA_CHECKED;
 

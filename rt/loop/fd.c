@@ -341,7 +341,7 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
 {
     rt_lock(&rec->lock);
     (void)take_name(rec, name);
-    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED) &&
+    if (!(rt_load_acquire(&rec->use) & RT_FD_OWNED) && /* pairs: FD-USE <- rt_use_own */
         rt_load_relaxed(&rec->poller)) /* relaxed: under lock */
         SKUA_IGNORE(arm_foreign(rec, NULL));
     rt_unlock(&rec->lock);
@@ -351,6 +351,7 @@ void rt_fd_unwait_foreign(struct rt_fd *rec, uint64_t name)
 static void rearm_foreign(struct rt_fd *rec)
 {
     rt_lock(&rec->lock);
+    /* pairs: FD-USE <- rt_use_own; FD-CLOSE <- rt_use_close */
     bool foreign = !(rt_load_acquire(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING));
     bool waited =
         rt_token_is_name(rt_load_sc(&rec->dir[RT_DIR_IN])) ||
@@ -502,6 +503,7 @@ static int move_foreign(struct rt_fd *rec, struct rt_poller *from, struct rt_pol
     int r = 1;
     rt_lock(&rec->lock);
     if (rt_load_relaxed(&rec->poller) == from && /* relaxed: under lock */
+        /* pairs: FD-USE <- rt_use_own; FD-CLOSE <- rt_use_close */
         !(rt_load_acquire(&rec->use) & (RT_FD_OWNED | RT_FD_CLOSING))) {
         rt_store_release(&rec->poller, NULL); /* pairs: FD-POLLER -> rt_fd_wait */
         r = arm_foreign(rec, to);

@@ -133,7 +133,8 @@ static inline int rt_use_reserve(RT_ATOMIC(uint64_t) *use, enum rt_dir dir, uint
     return 0;
 }
 
-/* Anywhere. No more; nothing if the descriptor is another one by now. */
+/* Anywhere. No more; nothing if the descriptor is another one by now. Pairs: FD-WATCH ->
+ * rt_use_reserve, which takes the direction next. */
 static inline void rt_use_unreserve(RT_ATOMIC(uint64_t) *use, enum rt_dir dir, uint32_t generation)
 {
     uint64_t old = rt_load_relaxed(use); /* relaxed: the CAS decides */

@@ -40,7 +40,7 @@ static inline void rt_sigseat_take(struct rt_sigseat *s, int event_fd)
 /* Before the handler is installed for them. */
 static inline void rt_sigseat_want(struct rt_sigseat *s, uint64_t signals)
 {
-    (void)rt_or_acq_rel(&s->wanted, signals);
+    (void)rt_or_acq_rel(&s->wanted, signals); /* pairs: SIGNAL -> rt_sigseat_ring, by sigaction */
 }
 
 /* The handler. The descriptor is closed when the runtime has ended, and not before those who may
