@@ -6,8 +6,8 @@
 
 #include "sched/queues.h"
 #include "sched/runtime.h"
+#include "sched/seen.h"
 #include "sched/signal.h"
-#include "sched/stall.h"
 
 enum {
     ASKED_TICK_MS = 2, /* while the pool wants to be ticked */
@@ -16,14 +16,6 @@ enum {
     ASK_MAX = 5, /* on a busy machine a thread that is asked who it is may not run at once */
     QUIET_MS = 900, /* all slept so long, and only another thread could wake them: it is said */
     TEND_MS = 1000, /* idle stacks that nobody needed for so long give memory back */
-};
-
-/* What the watch remembers of a worker between two ticks. */
-struct seen {
-    uint64_t steps;
-    uint64_t since;    /* when the step count stood still first */
-    unsigned asked;    /* times that its thread was asked who it is */
-    char     name[RT_STALL_NAME]; /* who was reported; "": nobody since then */
 };
 
 void rt_watch_note_park(struct rt_runtime *rt)
@@ -47,29 +39,26 @@ void rt_watch_open_gate(struct rt_runtime *rt)
     rt_gate_open(&rt->watch.gate);
 }
 
-static void report(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
+static void report(struct rt_runtime *rt, struct rt_worker *w, struct rt_seen *seen, uint64_t now)
 {
     /* relaxed: a late view is a late report */
-    if (seen->name[0] || now - seen->since < rt_load_relaxed(&rt->watch.stall_ns))
+    if (seen->name[0] || rt_seen_still(seen, now) < rt_load_relaxed(&rt->watch.stall_ns))
         return;
     bool last = ++seen->asked >= ASK_MAX;
-    rt_stall_report(rt, w, now - seen->since, last, seen->name);
+    rt_stall_report(rt, w, rt_seen_still(seen, now), last, seen->name);
 }
 
 /* The worker does something else by now. */
-static void begin_anew(struct rt_worker *w, struct seen *seen, uint64_t steps, uint64_t now)
+static void begin_anew(struct rt_worker *w, struct rt_seen *seen, uint64_t steps, uint64_t now)
 {
     if (RT_UNLIKELY(seen->name[0]))
-        rt_stall_report_end(w, now - seen->since, seen->name);
-    seen->steps = steps;
-    seen->since = now;
-    seen->asked = 0;
-    seen->name[0] = '\0';
+        rt_stall_report_end(w, rt_seen_still(seen, now), seen->name);
+    rt_seen_anew(seen, steps, now);
 }
 
 /* A worker that stood still since the last tick: others look after what waits behind it. True: it
  * did. */
-static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct seen *seen, uint64_t now)
+static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct rt_seen *seen, uint64_t now)
 {
     uint64_t steps = RT_STAT_GET(&w->steps); /* relaxed: a hint */
     rt_store_relaxed(&w->poll_due, 1);           /* relaxed: a hint */
@@ -134,7 +123,7 @@ static void doze(struct rt_runtime *rt, const struct quiet *quiet)
 }
 
 /* Who sleeps, who moves, who stands still. True: all sleep. */
-static bool call_roll(struct rt_runtime *rt, struct seen *seen, uint64_t now,
+static bool call_roll(struct rt_runtime *rt, struct rt_seen *seen, uint64_t now,
                       struct rt_roll_call *roll)
 {
     unsigned crew = rt_crew(rt);
@@ -187,7 +176,7 @@ static bool tick_pool(struct rt_runtime *rt)
 }
 
 /* True: all sleep and may go on doing so. */
-static bool tick(struct rt_runtime *rt, struct seen *seen, uint64_t now)
+static bool tick(struct rt_runtime *rt, struct rt_seen *seen, uint64_t now)
 {
     struct rt_roll_call roll = { 0 };
     bool                all_idle = call_roll(rt, seen, now, &roll);
@@ -201,12 +190,13 @@ static void *watch_main(void *arg)
 {
     struct rt_runtime *rt = arg;
     struct rt_watch   *watch = &rt->watch;
-    struct seen        seen[RT_WORKERS_MAX] = { 0 };
+    struct rt_seen     seen[RT_WORKERS_MAX];
     unsigned           idle_ticks = 0;
     uint64_t           tend_at = rt_ns_add(rt_clock_now(), TEND_MS * RT_NS_PER_MS);
     uint64_t           roll_at = 0;
     struct quiet       quiet = { 0 };
     bool               asked = false;
+    rt_seen_begin(seen, RT_WORKERS_MAX, rt_clock_now());
     rt_sys_signals_avoid(false); /* somebody has to take them */
     while (!rt_load_acquire(&watch->stop)) { /* pairs: WATCH <- rt_watch_halt */
         if (idle_ticks > TICKS_BEFORE_SLEEP && tend_at > 0)

@@ -347,6 +347,16 @@ void t_child_wrote(const struct t_child *child, const char *text)
     assert_non_null(strstr(child->text, text));
 }
 
+void t_child_did_not_write(const struct t_child *child, const char *name, const char *text)
+{
+    char line[sizeof child->text];
+    for (const char *at = child->text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+        if (strstr(line, name) && strstr(line, text))
+            fail_msg("\"%s\" in:\n%s", line, child->text);
+    }
+}
+
 static int run_scenario(const char *name, const struct t_scenario *scenarios)
 {
     running_test = name;

@@ -65,6 +65,8 @@ void t_child_run(const char *scenario, struct t_child *ret_child);
 bool t_child_exited(const struct t_child *child, int code);
 bool t_child_killed(const struct t_child *child, int signo);
 void t_child_wrote(const struct t_child *child, const char *text); /* asserts that */
+/* Asserts that no line names `name` and says `text`: a slow machine may be told of for others. */
+void t_child_did_not_write(const struct t_child *child, const char *name, const char *text);
 
 /* ---- actors: tasks many tests cast ---- */
 #define T_PTR(n) ((void *)(intptr_t)(n))
