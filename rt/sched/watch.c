@@ -81,28 +81,19 @@ static bool is_parked(struct rt_runtime *rt, unsigned i)
 
 /* Deadlocks: what the watch remembers while all sleep. */
 struct quiet {
-    uint64_t      parks; /* times that workers fell asleep, when it looked last */
+    uint32_t      rounds; /* how often one had fallen asleep, before it looked last */
     uint64_t      since;
     uint64_t      again; /* not before that */
     enum rt_stuck found;
 };
 
-static uint64_t count_parks(struct rt_runtime *rt)
-{
-    uint64_t parks = 0;
-    unsigned crew = rt_crew(rt);
-    for (unsigned i = 0; i < crew; i++)
-        parks += RT_STAT_GET(&rt->workers[i]->parks);
-    return parks;
-}
-
 /* Looks once for each time that all fell asleep, and again when what it found may have changed. */
 static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64_t now)
 {
-    uint64_t parks = count_parks(rt);
-    bool     is_new = parks != quiet->parks;
+    uint32_t rounds = rt_gate_rounds(&rt->watch.gate);
+    bool     is_new = rounds != quiet->rounds;
     if (is_new)
-        *quiet = (struct quiet){ .parks = parks, .since = now,
+        *quiet = (struct quiet){ .rounds = rounds, .since = now,
                                  .found = rt_deadlock_look ? RT_STUCK_ASK : RT_STUCK_NO };
     if (!rt_deadlock_look || (!is_new && (quiet->found == RT_STUCK_NO || now < quiet->again)))
         return;
@@ -111,12 +102,12 @@ static void look_for_deadlock(struct rt_runtime *rt, struct quiet *quiet, uint64
 }
 
 /* All workers sleep: wait to be rung. Who was up since the look and sleeps again has to be looked
- * at as well: it was counted as a park before it was as asleep. */
+ * at as well. */
 static void doze(struct rt_runtime *rt, const struct quiet *quiet)
 {
     struct rt_watch *watch = &rt->watch;
     int timeout_ms = rt_stacks_untended() || quiet->found != RT_STUCK_NO ? TEND_MS : -1;
-    if (!rt_gate_doze(&watch->gate, watch->threads) || count_parks(rt) != quiet->parks)
+    if (!rt_gate_doze(&watch->gate, watch->threads, quiet->rounds))
         timeout_ms = RT_WATCH_TICK_MS;
     SKUA_IGNORE(rt_sys_poll1(watch->event_fd, POLLIN, timeout_ms));
     rt_gate_undoze(&watch->gate);

@@ -2,7 +2,8 @@
 /* The gate of the watch (rt/sched/gate.h): two workers that park, wake and run, and the watch,
  * which now looks behind its shut gate, now sleeps. No worker runs while the watch looks, and it
  * sees all that was written before they fell asleep; who waited at the gate goes on when it opens;
- * and a worker that is up is not left alone by a watch that sleeps.
+ * a worker that is up is not left alone by a watch that sleeps; and a watch that sleeps has looked
+ * at all that the workers did before they fell asleep.
  *
  * The futex is the kernel's: it compares and sleeps in one step, and may wake for no reason.
  *
@@ -31,7 +32,7 @@ static const model_mutant model_mutants[] = {
     /* MUTANT: SHUT_SKIP: it is not shut */
     { "SHUT_SKIP", "gate", "rt_gate_shut", "xchg_sc", MODEL_SKIP },
     /* MUTANT: COUNT_RELAXED: who is up is looked at outside the total order */
-    { "COUNT_RELAXED", "gate", "rt_gate_all_parked", "load_sc &g->parked", MODEL_RELAXED },
+    { "COUNT_RELAXED", "gate", "rt_gate_parked", "load_sc &g->parked", MODEL_RELAXED },
     /* MUTANT: OPEN_RELAXED: it is opened before the look is over */
     { "OPEN_RELAXED", "gate", "rt_gate_open", "xchg_sc", MODEL_RELAXED },
     /* MUTANT: OPEN_QUIET: who waits at the gate is not woken */
@@ -42,6 +43,10 @@ static const model_mutant model_mutants[] = {
     { "DOZE_SKIP", "gate", "rt_gate_doze", "xchg_sc", MODEL_SKIP },
     /* MUTANT: RING_BLIND: who wakes does not look whether it sleeps */
     { "RING_BLIND", "gate", "rt_gate_unpark", "load_sc &g->asleep", MODEL_ZERO },
+    /* MUTANT: ROUNDS_BLIND: who was up for a moment since the look is forgotten */
+    { "ROUNDS_BLIND", "gate", NULL, NULL, MODEL_RIGHT },
+    /* MUTANT: ROUNDS_LATE: they are counted after the look */
+    { "ROUNDS_LATE", "gate", NULL, NULL, MODEL_RIGHT },
 };
 
 /* The kernel, in place of base/sys.h. */
@@ -82,7 +87,7 @@ static int futex_wake(model_wrong wrong)
 
 #include "sched/gate.h"
 
-enum { WORKERS = 2, ROUNDS = 2, WATCH = WORKERS };
+enum { WORKERS = 2, ROUNDS = 3, WATCH = WORKERS };
 
 struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
     struct rt_gate gate;
@@ -91,6 +96,9 @@ struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
     HANDLE         bell;           /* of the watch */
     HANDLE         served[WORKERS];
     bool           wants[WORKERS]; /* something that only the watch does */
+    int            done[WORKERS];  /* as in frame, for the model itself */
+    int            looked_at[WORKERS];
+    uint32_t       rounds;
     bool           looking, over;
     int            working;
 
@@ -106,14 +114,16 @@ struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
             frame[i]($) = 0;
             served[i] = CreateSemaphore(0, 0, 1, 0);
             wants[i] = false;
+            done[i] = looked_at[i] = 0;
         }
+        rounds = 0;
         looking = over = false;
         working = WORKERS;
     }
 
     void after()
     {
-        RL_ASSERT(rt_load_relaxed(&gate.parked) == WORKERS);
+        RL_ASSERT((uint32_t)rt_load_relaxed(&gate.parked) == WORKERS);
         CloseHandle(bell);
         for (int i = 0; i < WORKERS; i++)
             CloseHandle(served[i]);
@@ -146,8 +156,8 @@ struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
     {
         for (int round = 0; round < ROUNDS; round++) {
             RL_ASSERT(!looking);
-            frame[me]($) = round + 1;
-            if (round > 0) {
+            frame[me]($) = done[me] = round + 1;
+            if (round == 1) {
                 wants[me] = true;
                 WaitForSingleObject(served[me], INFINITE);
             }
@@ -166,16 +176,26 @@ struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
 
     void look()
     {
+        uint32_t before = rt_gate_rounds(&gate);
         if (!rt_gate_shut(&gate, WORKERS))
             return;
         looking = true;
         int sum = 0;
         for (int i = 0; i < WORKERS; i++)
-            sum += frame[i]($);
+            sum += looked_at[i] = frame[i]($);
         pause();
         RL_ASSERT(sum > 0);
         looking = false;
         rt_gate_open(&gate);
+        rounds = MODEL_IS("ROUNDS_LATE") ? rt_gate_rounds(&gate) : before;
+    }
+
+    /* Nobody is up. */
+    void sleep()
+    {
+        for (int i = 0; i < WORKERS; i++)
+            RL_ASSERT(looked_at[i] == done[i]);
+        WaitForSingleObject(bell, INFINITE);
     }
 
     void watch()
@@ -189,8 +209,9 @@ struct gate_watch : rl::test_suite<gate_watch, WORKERS + 1> {
             }
             if (rl::rand(2))
                 look();
-            if (rt_gate_doze(&gate, WORKERS))
-                WaitForSingleObject(bell, INFINITE);
+            if (rt_gate_doze(&gate, WORKERS,
+                             MODEL_IS("ROUNDS_BLIND") ? rt_gate_rounds(&gate) : rounds))
+                sleep();
             rt_gate_undoze(&gate);
             MODEL_YIELD();
         }

@@ -19,7 +19,7 @@ struct watcher {
 
 static bool at_rest(struct rt_runtime *rt)
 {
-    if (rt_load_sc(&rt->idle.searching) != 0 || rt_load_sc(&rt->watch.gate.parked) != rt->n)
+    if (rt_load_sc(&rt->idle.searching) != 0 || rt_gate_inside(&rt->watch.gate) != rt->n)
         return false;
     for (unsigned i = 0; i < rt->n; i++)
         if (!(rt_load_sc(&rt->idle.parked[i / 64]) >> (i % 64) & 1))
@@ -43,7 +43,7 @@ static void *watch(void *arg)
     while (!at_rest(rt) && t_wall() < deadline)
         usleep(100);
     T_EXPECT_INT(rt_load_sc(&rt->idle.searching), 0);
-    T_EXPECT_INT(rt_load_sc(&rt->watch.gate.parked), rt->n);
+    T_EXPECT_INT(rt_gate_inside(&rt->watch.gate), rt->n);
     T_EXPECT(at_rest(rt));
     uint64_t before;
     do { /* a ring may have been on its way, to one that had been preempted */
