@@ -20,6 +20,8 @@ static RT_ATOMIC(bool) arm_is_from;
 static RT_ATOMIC(uint64_t) arm_uses;
 static RT_ATOMIC(uint64_t) arm_hits;
 static RT_ATOMIC(int64_t) live;
+static void (*meanwhile)(void *arg);
+static void *meanwhile_arg;
 
 static void arm(uint64_t nth, bool is_from)
 {
@@ -38,6 +40,12 @@ void rt_fault_alloc_arm(uint64_t nth)
 void rt_fault_alloc_arm_from(uint64_t nth)
 {
     arm(nth, true);
+}
+
+void rt_fault_alloc_meanwhile(void (*fn)(void *arg), void *arg)
+{
+    meanwhile = fn;
+    meanwhile_arg = arg;
 }
 
 uint64_t rt_fault_alloc_hits(void)
@@ -63,6 +71,8 @@ static bool alloc_fails(void)
     if (nth == 0 || use < nth || (use > nth && !rt_load_relaxed(&arm_is_from)))
         return false;
     rt_add_relaxed(&arm_hits, 1);
+    if (meanwhile != NULL)
+        meanwhile(meanwhile_arg);
     return true;
 }
 

@@ -29,6 +29,9 @@ void rt_free(void *p);
 void rt_fault_alloc_arm(uint64_t nth);
 /* The nth and all later ones fail until disarmed by rt_fault_alloc_arm(0). */
 void rt_fault_alloc_arm_from(uint64_t nth);
+/* What the thread whose allocation fails does before it is told so, for races with that moment;
+ * NULL: nothing. Set while nothing is armed. */
+void rt_fault_alloc_meanwhile(void (*fn)(void *arg), void *arg);
 /* How many allocations have failed by injection since the last arm. */
 uint64_t rt_fault_alloc_hits(void);
 /* Allocations tried since the last arm: run once unarmed to learn how far nth has to go. */
