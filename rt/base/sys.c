@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -420,6 +421,13 @@ bool rt_sys_is_main_thread(void)
 int rt_sys_gettid(void)
 {
     return (int)syscall(SYS_gettid);
+}
+
+uint64_t rt_sys_thread_blocked(void)
+{
+    struct rusage used = { 0 };
+    (void)getrusage(RUSAGE_THREAD, &used); /* nothing in it can fail */
+    return (uint64_t)used.ru_nvcsw;
 }
 
 int rt_sys_getpid(void)

@@ -173,6 +173,7 @@ void rt_sys_thread_detach(struct rt_thread thread);
 int rt_sys_thread_name(const char *name); /* of the calling thread */
 int rt_sys_gettid(void);
 int rt_sys_getpid(void);
+uint64_t rt_sys_thread_blocked(void); /* how often the calling thread has really slept */
 /* Only under ThreadSanitizer, which keeps a signal for the fiber that a thread runs at that moment
  * and forgets it when the fiber is left for long, and forgets those that come before the first call
  * that blocks: threads that switch stacks take none then, and others none before they are up. */

@@ -405,7 +405,7 @@ void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller)
     struct rt_poller *at = rt_load_acquire(&rec->poller); /* pairs: FD-POLLER <- join_poller */
     uint16_t n =
         rt_load_relaxed(&rec->strangers); /* relaxed, all here: a count that may lose some */
-    if (RT_LIKELY(at == poller)) {
+    if (RT_LIKELY(at == poller) || (at && rt_load_relaxed(&at->loan.lent))) {
         if (n)
             rt_store_relaxed(&rec->strangers, 0);
         return;

@@ -74,6 +74,18 @@ void rt_poll_await(struct rt_poller *p, struct pollfd *fds, unsigned n, int64_t 
     }
 }
 
+/* Rings are edges in the epoll, where it does not matter what was rung before; here it would. */
+void rt_poller_hush(struct rt_poller *p)
+{
+    SKUA_IGNORE(rt_sys_eventfd_drain(p->event_fd)); /* left as it is, it ends a nap */
+}
+
+bool rt_poll_nap(struct rt_poller *p, int64_t timeout_ns)
+{
+    struct pollfd rings = { .fd = p->event_fd, .events = POLLIN };
+    return rt_sys_poll_many(&rings, 1, timeout_ns) != 0; /* an error looks like a ring */
+}
+
 void rt_poller_ring(struct rt_poller *p)
 {
     SKUA_IGNORE(rt_sys_eventfd_ring(p->event_fd)); /* full means rung already */

@@ -179,10 +179,26 @@ static void wake_up_virtual(struct rt_worker *w, struct rt_fifo *batch)
         rt_rescue_look(w);
 }
 
+/* Parked. */
+static void fall_asleep(struct rt_worker *w, struct rt_worker *helper, struct rt_fifo *out)
+{
+    uint64_t since = w->timers.seen;
+    RT_STAT_INC(&w->parks);
+    if (RT_UNLIKELY(w->rt->time.is_virtual)) {
+        rt_rescue_doze(w);
+        return;
+    }
+    if (RT_UNLIKELY(helper != NULL) && rt_lend_nap(w, helper, park_timeout(w), out))
+        return;
+    rt_rescue_sleep(w, park_timeout(w), out);
+    rt_lend_learn(w, rt_timers_read_clock(&w->timers) - since, out);
+}
+
 static void park(struct rt_worker *w)
 {
-    struct rt_fifo batch = { 0 };
-    bool           searched = w->searching;
+    struct rt_fifo    batch = { 0 };
+    bool              searched = w->searching;
+    struct rt_worker *helper = rt_lend_choose(w);
     rt_pace_measure(w, rt_timers_read_clock(&w->timers));
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
@@ -192,13 +208,8 @@ static void park(struct rt_worker *w)
                 rt_load_relaxed(&w->leave_asked);
     bool is_virtual = w->rt->time.is_virtual;
     bool awake = !busy && is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
-    if (!busy && !awake) {
-        RT_STAT_INC(&w->parks);
-        if (RT_UNLIKELY(is_virtual))
-            rt_rescue_doze(w);
-        else
-            rt_rescue_sleep(w, park_timeout(w), &batch);
-    }
+    if (!busy && !awake)
+        fall_asleep(w, helper, &batch);
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */

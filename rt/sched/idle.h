@@ -98,6 +98,12 @@ again:
     return -1;
 }
 
+/* Does this one sleep, or is about to? */
+static inline int rt_idle_is_parked(struct rt_idle *i, unsigned worker)
+{
+    return (int)(rt_load_sc(&i->parked[worker / 64]) >> (worker % 64) & 1);
+}
+
 /* A worker that sleeps or is about to, or -1: a hint for who decides whether a ring would pay. */
 static inline int rt_idle_peek(struct rt_idle *i)
 {

@@ -330,6 +330,8 @@ void rt_look_around(struct rt_worker *w)
     SKUA_IGNORE(rt_poll(&w->poller, 0, &found)); /* an error here leaves everything as it was */
     rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &found);
     rt_pace_measure(w, w->timers.seen);
+    if (RT_UNLIKELY(rt_lend_is_concerned(w)))
+        rt_lend_look(w, &found);
     rt_dispatch(w, &found);
     take_injected(w);
     if (RT_UNLIKELY(rt_load_relaxed(&w->rt->rescue.held) > 0)) /* relaxed: a hint */

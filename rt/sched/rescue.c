@@ -120,9 +120,7 @@ void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *ou
     uint32_t          nobody = 0;
     /* pairs: RESCUE -> wake_guard; RESCUE <- rt_rescue_mark */
     if (rt_load_sc(&r->held) == 0 || !rt_cas_sc(&r->guard, &nobody, w->index + 1)) {
-        rt_watch_note_park(w->rt);
-        SKUA_IGNORE(rt_poll(&w->poller, timeout_ns, out)); /* an error looks like a wake */
-        rt_watch_note_unpark(w->rt);
+        rt_lend_sleep(w, timeout_ns, out);
         return;
     }
     rt_rescue_unmark(w->rt, w->index);
@@ -134,12 +132,14 @@ void rt_rescue_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *ou
     if (out->head)
         timeout_ns = 0;
     unsigned n = list_held(w, r->fds + 1);
+    n += rt_lend_list(w, r->fds + 1 + n);
     /* not while it serves: then it has in its hands what others wait for */
     rt_watch_note_park(w->rt);
     rt_poll_await(&w->poller, r->fds, n, timeout_ns);
     rt_watch_note_unpark(w->rt);
     SKUA_IGNORE(rt_poll(&w->poller, 0, out)); /* an error looks like a wake */
     (void)rt_xchg_sc(&r->guard, 0); /* pairs: RESCUE -> wake_guard */
+    rt_lend_serve(w, out);
     (void)serve_all(w, out);
 }
 

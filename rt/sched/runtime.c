@@ -36,6 +36,7 @@ static int worker_init(struct rt_runtime *rt, struct rt_worker *w, unsigned inde
         return r;
     rt_timers_init(&w->timers, &rt->time);
     rt_pace_init(w);
+    rt_lend_init(w);
     rt_jobs_init(&w->jobs, rt->n > 1 && rt->steal);
     if (rt->seed)
         rt_chooser_init_seed(&w->chooser, rt->seed, index);

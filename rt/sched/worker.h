@@ -23,6 +23,7 @@
 #include "runq/jobs.h"
 #include "runq/step.h"
 #include "sched/idle.h"
+#include "sched/lend.h"
 #include "task/task.h"
 
 struct rt_runtime;
@@ -137,6 +138,7 @@ struct rt_worker {
     struct rt_stat      wakeups;  /* rings given                                                */
     struct rt_stat      accepted;
     struct rt_stat      rescues;  /* tasks fetched from workers that were held                  */
+    struct rt_lend      lend;     /* naps, and the loops of others: sched/lend.h                */
     RT_ATOMIC(uint64_t) pace;     /* what a pick takes, ns, smoothed                            */
     RT_ATOMIC(uint32_t) share_at; /* entries in the deque from which others take                */
     RT_ATOMIC(uint32_t) running_id; /* task that runs, for the watch; 0 = none                  */
@@ -166,6 +168,13 @@ static inline struct skua_task *rt_current(void)
 {
     struct rt_worker *w = rt_self();
     return w ? w->cur : NULL;
+}
+
+/* Does it look after the loops of others? See sched/lend.h. */
+static inline bool rt_lend_is_concerned(struct rt_worker *w)
+{
+    /* relaxed: naps are short */
+    return rt_load_relaxed(&w->poller.loan.lanes) != 0 || w->lend.partner;
 }
 
 static inline bool rt_on_duty(struct rt_worker *w)
