@@ -2,7 +2,7 @@
 /* floor 4: loop. A ring that reaches a loop although others may poll its epoll.
  *
  * A loop sleeps in its epoll and is woken through an eventfd in it, edge-triggered. When another
- * thread polls the same epoll (the loop's own thread being held by a task), that poll may get the
+ * thread polls the same epoll (its own one being held by a task, or napping), that poll may get the
  * edge of a ring that is meant for the owner, who has come back meanwhile and sleeps.
  *
  *   Owner                                       Server

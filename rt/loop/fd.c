@@ -393,7 +393,9 @@ static int move(struct rt_fd *rec, struct rt_poller *poller)
     struct rt_poller *old = rt_load_relaxed(&rec->poller); /* relaxed: under lock */
     bool closing =
         (rt_load_acquire(&rec->use) & RT_FD_CLOSING) != 0; /* pairs: FD-CLOSE <- rt_use_close */
-    int r = !closing && old && old != poller ? join_poller(rec, poller) : 1;
+    /* who polls a loop that is lent is no stranger; relaxed: a hint */
+    bool stays = !old || old == poller || rt_load_relaxed(&old->loan.lent);
+    int r = !closing && !stays ? join_poller(rec, poller) : 1;
     if (r == 0)
         SKUA_IGNORE(rt_sys_epoll_del(old->epoll_fd, rec->fd));
     rt_unlock(&rec->lock);
@@ -405,7 +407,7 @@ void rt_fd_settle(struct rt_fd *rec, struct rt_poller *poller)
     struct rt_poller *at = rt_load_acquire(&rec->poller); /* pairs: FD-POLLER <- join_poller */
     uint16_t n =
         rt_load_relaxed(&rec->strangers); /* relaxed, all here: a count that may lose some */
-    if (RT_LIKELY(at == poller) || (at && rt_load_relaxed(&at->loan.lent))) {
+    if (RT_LIKELY(at == poller)) {
         if (n)
             rt_store_relaxed(&rec->strangers, 0);
         return;

@@ -31,7 +31,7 @@ void rt_poller_fini(struct rt_poller *p);
  * `out`. Returns the number of descriptor events, or -errno. */
 int rt_poll(struct rt_poller *p, int64_t timeout_ns, struct rt_fifo *out);
 
-/* Any thread, in place of the owner whose thread is held: the same without waiting, with the events
+/* Any thread, in place of the owner, who is held or naps: the same without waiting, with the events
  * of the loop `by` as the buffer. */
 int rt_poll_served(struct rt_poller *p, struct rt_poller *by, struct rt_fifo *out);
 /* The owner: waits until there is something to be polled here or in one of n other loops, and takes

@@ -4,7 +4,7 @@
  *
  * Who runs what: begin, drained and wait by tasks that use the direction, from any thread; event by
  * whoever polled an epoll in which the descriptor is, several at a time while one serves the loop
- * of a worker that is held; unwait by the task that waited.
+ * of a worker that is held or naps; unwait by the task that waited.
  */
 #ifndef RT_LOOP_TOKEN_H
 #define RT_LOOP_TOKEN_H

@@ -22,7 +22,8 @@
  *    which looks.
  *  - S5 rings: the woken worker counts as searching from S4 on, and looks everywhere.
  * A bit is cleared exactly once: by the waker, which then owns the right to ring that worker once
- * (so at most one ring is in flight for each sleeper), or by the sleeper itself.
+ * (so at most one such ring is in flight for each sleeper), or by the sleeper itself. Other rings,
+ * sched/lend.h, only make it look again.
  */
 #ifndef RT_SCHED_IDLE_H
 #define RT_SCHED_IDLE_H

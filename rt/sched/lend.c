@@ -78,8 +78,8 @@ void rt_lend_learn(struct rt_worker *w, uint64_t slept_ns, const struct rt_fifo 
 /* relaxed, all here: hints */
 static bool may_help(struct rt_worker *x)
 {
-    return rt_load_relaxed(&x->tid) != 0 && !rt_load_relaxed(&x->poller.loan.lent) &&
-           rt_pace(x) < PACE_MAX_NS;
+    return rt_load_relaxed(&x->tid) != 0 && rt_pace(x) < PACE_MAX_NS &&
+           rt_loan_has_room(&x->poller.loan);
 }
 
 /* Best one that is awake. One that sleeps has to be rung, which pays if its sleeps are short too.
@@ -107,35 +107,44 @@ static bool may_lend(struct rt_worker *w)
     if (!rt->steal || rt->time.is_virtual || w->index >= rt->n)
         return false;
     /* relaxed, both: hints */
-    return w->timers.seen >= w->lend.stay_up && rt_load_relaxed(&w->poller.loan.lanes) == 0 &&
+    return w->timers.seen >= w->lend.stay_up && rt_load_relaxed(&w->poller.loan.seats) == 0 &&
            rt_load_relaxed(&rt->rescue.held) == 0;
+}
+
+/* A helper wants this worker to be up. */
+static void heed_recall(struct rt_worker *w)
+{
+    if (RT_LIKELY(!rt_load_relaxed(&w->lend.recalled))) /* relaxed, both: a hint */
+        return;
+    rt_store_relaxed(&w->lend.recalled, 0);
+    stay_up(w, w->timers.seen);
 }
 
 /* Old rings are taken off the eventfd here, which must be before the caller parks: one that comes
  * after that is for the sleep that follows, and ends it whichever kind it is. */
 struct rt_worker *rt_lend_choose(struct rt_worker *w)
 {
-    /* relaxed: own write */
-    if (RT_LIKELY(rt_load_relaxed(&w->lend.shorts) < w->lend.patience) || !may_lend(w))
+    heed_recall(w);
+    uint32_t shorts = rt_load_relaxed(&w->lend.shorts); /* relaxed, both: own write */
+    if (RT_LIKELY(shorts < w->lend.patience) || !may_lend(w))
         return NULL;
     struct rt_worker *helper = find_helper(w);
     if (helper)
         rt_poller_hush(&w->poller);
+    else
+        rt_store_relaxed(&w->lend.shorts, shorts / 2); /* do not ask all of them each time */
     return helper;
 }
 
 /* --- napping --- */
 
-/* Rung, or the time is over and the helper did not come. What it finds for a pinned task comes back
- * as mail. */
-static void learn_from_nap(struct rt_worker *w, bool rung, bool found)
+/* Rung, or the time is over. What the helper finds for a pinned task comes back as mail. */
+static void learn_from_nap(struct rt_worker *w, bool rung, bool is_served, bool found)
 {
-    bool recalled = rt_load_relaxed(&w->lend.recalled) != 0; /* relaxed, both: a hint */
-    rt_store_relaxed(&w->lend.recalled, 0);
-    if (recalled)
-        stay_up(w, rt_timers_read_clock(&w->timers));
-    else if (rung ? rt_inbox_has(&w->pinned_inbox) : found)
+    if (rung ? !is_served || rt_inbox_has(&w->pinned_inbox) : found && !is_served)
         be_patient(w);
+    else if (!rung && is_served)
+        be_bold(w);
     else if (!rung)
         forget_shorts(w); /* nothing comes any more */
 }
@@ -147,29 +156,29 @@ static bool nap_once(struct rt_worker *w, int64_t limit_ns, struct rt_fifo *out)
     rt_watch_note_park(w->rt);
     bool rung = rt_poll_nap(&w->poller, limit_ns);
     rt_watch_note_unpark(w->rt);
-    if (!rung && rt_load_relaxed(&w->lend.served) != before) {
-        be_bold(w);
-        return true;
-    }
-    SKUA_IGNORE(rt_poll(&w->poller, 0, out)); /* an error looks like a wake */
-    learn_from_nap(w, rung, out->head != 0);
-    return false;
+    bool is_served = rt_load_relaxed(&w->lend.served) != before;
+    bool go_on = !rung && is_served;
+    if (!go_on)
+        SKUA_IGNORE(rt_poll(&w->poller, 0, out)); /* an error looks like a wake */
+    learn_from_nap(w, rung, is_served, out->head != 0);
+    return go_on;
 }
 
 static void nap(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *out)
 {
-    bool go_on = true;
-    while (go_on && timeout_ns != 0) {
-        int64_t limit = timeout_ns < 0 || timeout_ns > NAP_NS ? NAP_NS : timeout_ns;
-        timeout_ns -= timeout_ns < 0 ? 0 : limit;
-        go_on = nap_once(w, limit, out);
+    uint64_t now = rt_timers_read_clock(&w->timers);
+    uint64_t until = timeout_ns < 0 ? RT_NEVER : rt_ns_add(now, (uint64_t)timeout_ns);
+    bool     go_on = true;
+    while (go_on && now < until) {
+        go_on = nap_once(w, until - now < NAP_NS ? (int64_t)(until - now) : NAP_NS, out);
+        now = rt_timers_read_clock(&w->timers);
     }
 }
 
 bool rt_lend_nap(struct rt_worker *w, struct rt_worker *helper, int64_t timeout_ns,
                  struct rt_fifo *out)
 {
-    if (!rt_loan_begin(&w->poller.loan, &helper->poller.loan, w->index))
+    if (timeout_ns == 0 || !rt_loan_begin(&w->poller.loan, &helper->poller.loan, w->index))
         return false;
     if (rt_idle_is_parked(&w->rt->idle, helper->index)) /* pairs: IDLE <- rt_idle_park */
         rt_ring(helper); /* it lies down again, in both epolls */
@@ -180,9 +189,9 @@ bool rt_lend_nap(struct rt_worker *w, struct rt_worker *helper, int64_t timeout_
 
 /* --- helping --- */
 
-static struct rt_worker *lender_at(struct rt_worker *w, uint64_t lanes, unsigned lane)
+static struct rt_worker *lender_at(struct rt_worker *w, uint64_t seats, unsigned seat)
 {
-    unsigned number = rt_loan_lane(lanes, lane);
+    unsigned number = rt_loan_seat(seats, seat);
     return number > 0 ? w->rt->workers[number - 1] : NULL;
 }
 
@@ -194,18 +203,24 @@ static void recall(struct rt_worker *lender)
         rt_ring(lender->rt->workers[index]);
 }
 
-static uint64_t steps_per_second(uint64_t steps, uint64_t ns)
+/* Tasks that it ran, about: before it sleeps it has looked for one twice. */
+static int64_t work_of(struct rt_worker *w)
 {
-    return steps * RT_NS_PER_SEC / (ns + 1);
+    return (int64_t)RT_STAT_GET(&w->steps) - 2 * (int64_t)RT_STAT_GET(&w->parks);
+}
+
+static uint64_t per_second(int64_t work, uint64_t ns)
+{
+    return work > 0 ? (uint64_t)work * RT_NS_PER_SEC / (ns + 1) : 0;
 }
 
 /* Both were up for a while: do two get more done than one? Not where the CPU that the second takes
  * is lacking elsewhere, at the one who sends the requests for instance, nor where both mostly wake
  * each other. */
-static void end_trial(struct rt_lend *l, uint64_t own_steps, uint64_t now)
+static void end_trial(struct rt_lend *l, int64_t own_work, uint64_t now)
 {
-    uint64_t steps = own_steps + RT_STAT_GET(&l->partner->steps) - l->steps;
-    if (steps_per_second(steps, now - l->asked) < l->alone + l->alone / WORTH_IT)
+    int64_t work = own_work + work_of(l->partner) - l->work;
+    if (per_second(work, now - l->asked) < l->alone + l->alone / WORTH_IT)
         l->content = rt_ns_add(now, CONTENT_NS);
     l->partner = NULL;
 }
@@ -213,7 +228,7 @@ static void end_trial(struct rt_lend *l, uint64_t own_steps, uint64_t now)
 static void begin_trial(struct rt_worker *w, struct rt_worker *lender, uint64_t now)
 {
     w->lend.partner = lender;
-    w->lend.steps += RT_STAT_GET(&lender->steps);
+    w->lend.work += work_of(lender);
     stay_up(w, now);
     recall(lender);
 }
@@ -222,18 +237,19 @@ static void begin_trial(struct rt_worker *w, struct rt_worker *lender, uint64_t 
 static void look_whether_it_copes(struct rt_worker *w, struct rt_worker *lender)
 {
     struct rt_lend *l = &w->lend;
-    uint64_t        now = w->timers.seen, steps = RT_STAT_GET(&w->steps);
+    uint64_t        now = w->timers.seen;
+    int64_t         work = work_of(w);
     if (now - l->asked < (l->partner ? TRIAL_NS : OVERWORKED_NS))
         return;
     bool was_on_trial = l->partner != NULL;
     if (was_on_trial)
-        end_trial(l, steps, now);
+        end_trial(l, work, now);
     else
-        l->alone = steps_per_second(steps - l->steps, now - l->asked);
+        l->alone = per_second(work - l->work, now - l->asked);
     uint64_t slept = rt_sys_thread_blocked();
     bool     copes = slept != l->slept;
     l->asked = now;
-    l->steps = steps;
+    l->work = work;
     l->slept = slept;
     if (lender && !was_on_trial && !copes && now >= l->content)
         begin_trial(w, lender, now);
@@ -241,9 +257,9 @@ static void look_whether_it_copes(struct rt_worker *w, struct rt_worker *lender)
 
 void rt_lend_serve(struct rt_worker *w, struct rt_fifo *out)
 {
-    uint64_t lanes = rt_load_relaxed(&w->poller.loan.lanes); /* relaxed: naps are short */
-    for (unsigned lane = 0; lane < RT_LOAN_LANES; lane++) {
-        struct rt_worker *lender = lender_at(w, lanes, lane);
+    uint64_t seats = rt_load_relaxed(&w->poller.loan.seats); /* relaxed: naps are short */
+    for (unsigned seat = 0; seat < RT_LOAN_SEATS; seat++) {
+        struct rt_worker *lender = lender_at(w, seats, seat);
         /* an error leaves everything as it was */
         if (lender && rt_poll_served(&lender->poller, &w->poller, out) > 0)
             (void)rt_add_relaxed(&lender->lend.served, 1); /* relaxed: a hint */
@@ -253,19 +269,19 @@ void rt_lend_serve(struct rt_worker *w, struct rt_fifo *out)
 void rt_lend_look(struct rt_worker *w, struct rt_fifo *out)
 {
     struct rt_worker *one = NULL;
-    uint64_t          lanes = rt_load_relaxed(&w->poller.loan.lanes); /* relaxed: as above */
-    for (unsigned lane = 0; !one && lane < RT_LOAN_LANES; lane++)
-        one = lender_at(w, lanes, lane);
+    uint64_t          seats = rt_load_relaxed(&w->poller.loan.seats); /* relaxed: as above */
+    for (unsigned seat = 0; !one && seat < RT_LOAN_SEATS; seat++)
+        one = lender_at(w, seats, seat);
     rt_lend_serve(w, out);
     look_whether_it_copes(w, one);
 }
 
 unsigned rt_lend_list(struct rt_worker *w, struct pollfd *fds)
 {
-    uint64_t lanes = rt_loan_lanes(&w->poller.loan);
+    uint64_t seats = rt_loan_seats(&w->poller.loan);
     unsigned n = 0;
-    for (unsigned lane = 0; lanes && lane < RT_LOAN_LANES; lane++) {
-        struct rt_worker *lender = lender_at(w, lanes, lane);
+    for (unsigned seat = 0; seats && seat < RT_LOAN_SEATS; seat++) {
+        struct rt_worker *lender = lender_at(w, seats, seat);
         if (lender)
             fds[n++] = (struct pollfd){ .fd = lender->poller.epoll_fd, .events = POLLIN };
     }
@@ -274,7 +290,7 @@ unsigned rt_lend_list(struct rt_worker *w, struct pollfd *fds)
 
 void rt_lend_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *out)
 {
-    struct pollfd fds[1 + RT_LOAN_LANES];
+    struct pollfd fds[1 + RT_LOAN_SEATS];
     unsigned      n = rt_lend_list(w, fds + 1);
     rt_watch_note_park(w->rt);
     if (RT_UNLIKELY(n > 0))

@@ -31,11 +31,11 @@ struct rt_lend {
     /* of a helper, which asks now and then whether it copes; its own */
     uint64_t            asked;   /* when it did last */
     uint64_t            slept;   /* how often its thread had slept by then */
-    uint64_t            steps;   /* how many it had made, on trial its partner too */
-    uint64_t            alone;   /* steps per second without its partner */
-    uint64_t            content; /* until when it goes on alone, however much there is */
+    int64_t             work;    /* what it had done by then, on trial with its partner */
+    uint64_t            alone;   /* a second, without its partner */
+    uint64_t            content; /* until when it recalls nobody */
     struct rt_worker   *partner; /* a lender that was recalled, on trial */
-    RT_ATOMIC(uint32_t) shorts;   /* in a row that ended with a free task; it writes, others read */
+    RT_ATOMIC(uint32_t) shorts;   /* sleeps lately, long ones halve it; it writes, others read */
     RT_ATOMIC(uint32_t) served;   /* times that a helper found something; others write */
     RT_ATOMIC(uint32_t) recalled; /* the helper does not cope; it writes, the lender clears */
 };
@@ -60,7 +60,7 @@ void rt_lend_serve(struct rt_worker *w, struct rt_fifo *out);
 void rt_lend_look(struct rt_worker *w, struct rt_fifo *out);
 /* Parked: sleeps in the own epoll and in those of its lenders. */
 void rt_lend_sleep(struct rt_worker *w, int64_t timeout_ns, struct rt_fifo *out);
-/* Parked: their epolls. Returns how many, RT_LOAN_LANES at most. */
+/* Parked: their epolls. Returns how many, RT_LOAN_SEATS at most. */
 unsigned rt_lend_list(struct rt_worker *w, struct pollfd *fds);
 
 #endif

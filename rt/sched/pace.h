@@ -25,7 +25,7 @@
 enum {
     RT_SHARE_NS = 20000, /* a backlog worth taking from */
     RT_TELL_NS = 60000,  /* a backlog that lasts longer than a sleeper takes to get up */
-    RT_TELL_LENDER_NS = 500000, /* the same while those who sleep have lent their loops */
+    RT_TELL_LENDER_NS = 500000, /* the same for who looks after the loop of another */
     RT_SHARE_MAX = 64,   /* entries that are always worth it */
     RT_PACE_PICKS = 8,   /* fewer picks say nothing */
     RT_MOVE_NS = 150,    /* what it costs both sides to take one entry from a worker at work */
@@ -83,7 +83,7 @@ static inline void rt_pace_measure(struct rt_worker *w, uint64_t now)
     uint64_t pace = (rt_pace(w) * 3 + (now - w->pace_since) / picks) / 4;
     rt_store_relaxed(&w->pace, pace);                  /* relaxed, both: a hint */
     rt_store_relaxed(&w->share_at, rt_pace_entries(pace, RT_SHARE_NS));
-    bool helps = rt_load_relaxed(&w->poller.loan.lanes) != 0; /* relaxed: a hint */
+    bool helps = rt_load_relaxed(&w->poller.loan.seats) != 0; /* relaxed: a hint */
     w->tell_at = rt_pace_entries(pace, helps ? RT_TELL_LENDER_NS : RT_TELL_NS);
     rt_pace_restart(w, now);
 }

@@ -35,7 +35,7 @@ struct rt_rescue {
     RT_ATOMIC(uint32_t) guard;                  /* 1 + index of the sleeper that guards them */
     RT_ATOMIC(uint32_t) spares_started;
     unsigned            spares_max;
-    struct pollfd       fds[RT_WORKERS_MAX + 1 + RT_LOAN_LANES]; /* the guard's */
+    struct pollfd       fds[RT_WORKERS_MAX + 1 + RT_LOAN_SEATS]; /* the guard's */
     /* --- the watch's own --- */
     unsigned            still; /* ticks in a row with every worker held */
     unsigned            calm;  /* ticks in a row with a regular worker free */

@@ -174,7 +174,7 @@ static inline struct skua_task *rt_current(void)
 static inline bool rt_lend_is_concerned(struct rt_worker *w)
 {
     /* relaxed: naps are short */
-    return rt_load_relaxed(&w->poller.loan.lanes) != 0 || w->lend.partner;
+    return rt_load_relaxed(&w->poller.loan.seats) != 0 || w->lend.partner;
 }
 
 static inline bool rt_on_duty(struct rt_worker *w)

@@ -2,7 +2,7 @@
 /* Loops that are lent (rt/loop/loan.h), together with who sleeps (rt/sched/idle.h): three workers
  * that fall asleep again and again, lend their loops to each other then or sleep as usual, and now
  * and then wake another one. Nobody helps who has lent his own loop; a helper that sleeps does so
- * in the loops of all who nap, or is being rung; each lender has a lane for as long as it naps, and
+ * in the loops of all who nap, or is being rung; each lender has a seat for as long as it naps, and
  * none is left over.
  *
  * A sleep and a nap may end for no reason, as with a timer. Rings are counted, and taken all at
@@ -22,9 +22,9 @@ static const model_mutant model_mutants[] = {
     { "BEGIN_RELAXED", "loan", "rt_loan_begin", "xchg_sc", MODEL_RELAXED },
     /* MUTANT: BEGIN_SKIP: it does not say that it lends */
     { "BEGIN_SKIP", "loan", "rt_loan_begin", "xchg_sc", MODEL_SKIP },
-    /* MUTANT: BEGIN_LATE: it looks into its own lanes before it says that it lends */
+    /* MUTANT: BEGIN_LATE: it looks into its own seats before it says that it lends */
     { "BEGIN_LATE", "loan", NULL, NULL, MODEL_RIGHT },
-    /* MUTANT: BEGIN_BLIND: it does not look into its own lanes */
+    /* MUTANT: BEGIN_BLIND: it does not look into its own seats */
     { "BEGIN_BLIND", "loan", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: BEGIN_KEEPS: who was refused counts as lent for ever */
     { "BEGIN_KEEPS", "loan", "rt_loan_begin", "store_relaxed", MODEL_SKIP },
@@ -32,33 +32,33 @@ static const model_mutant model_mutants[] = {
     { "CHAIN_BLIND", "loan", "rt_loan_begin", "load_sc", MODEL_ZERO },
     /* MUTANT: CHAIN_STALE: it looks outside the total order whether the helper lends */
     { "CHAIN_STALE", "loan", "rt_loan_begin", "load_sc", MODEL_RELAXED },
-    /* MUTANT: ENTER_RELAXED: that it is in a lane is not in the total order */
+    /* MUTANT: ENTER_RELAXED: that it is in a seat is not in the total order */
     { "ENTER_RELAXED", "loan", "rt_loan_enter", "cas_sc", MODEL_RELAXED },
     /* MUTANT: ENTER_SPLIT: two enter at once, and one of them is lost */
     { "ENTER_SPLIT", "loan", "rt_loan_enter", "cas_sc", MODEL_SPLIT },
-    /* MUTANT: ENTER_BLIND: a lane that was taken meanwhile is overwritten */
+    /* MUTANT: ENTER_BLIND: a seat that was taken meanwhile is overwritten */
     { "ENTER_BLIND", "loan", "rt_loan_enter", "cas_sc", MODEL_BLIND },
-    /* MUTANT: LANES_RELAXED: a helper looks into its lanes outside the total order */
-    { "LANES_RELAXED", "loan", "rt_loan_lanes", "load_sc", MODEL_RELAXED },
-    /* MUTANT: LIST_EARLY: a helper looks into its lanes before it says that it sleeps */
+    /* MUTANT: SEATS_RELAXED: a helper looks into its seats outside the total order */
+    { "SEATS_RELAXED", "loan", "rt_loan_seats", "load_sc", MODEL_RELAXED },
+    /* MUTANT: LIST_EARLY: a helper looks into its seats before it says that it sleeps */
     { "LIST_EARLY", "loan", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: SLEEP_RELAXED: that a helper sleeps is not in the total order */
     { "SLEEP_RELAXED", "loan", "rt_idle_park", "or_sc", MODEL_RELAXED },
     /* MUTANT: RING_STALE: a lender looks outside the total order whether the helper sleeps */
     { "RING_STALE", "loan", "rt_idle_is_parked", "load_sc", MODEL_RELAXED },
-    /* MUTANT: RING_EARLY: a lender looks whether the helper sleeps before it is in a lane */
+    /* MUTANT: RING_EARLY: a lender looks whether the helper sleeps before it is in a seat */
     { "RING_EARLY", "loan", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: NO_RING: a helper that sleeps is not rung */
     { "NO_RING", "loan", NULL, NULL, MODEL_RIGHT },
-    /* MUTANT: HUSH_LATE: old rings are forgotten after the look into the lanes, with a new one */
+    /* MUTANT: HUSH_LATE: old rings are forgotten after the look into the seats, with a new one */
     { "HUSH_LATE", "loan", NULL, NULL, MODEL_RIGHT },
     /* MUTANT: LEAVE_SPLIT: who enters between the load and the store is lost */
     { "LEAVE_SPLIT", "loan", "rt_loan_leave", "and_sc", MODEL_SPLIT },
-    /* MUTANT: LEAVE_KEEPS: the lane stays taken */
+    /* MUTANT: LEAVE_KEEPS: the seat stays taken */
     { "LEAVE_KEEPS", "loan", "rt_loan_leave", "and_sc", MODEL_SKIP },
     /* MUTANT: END_KEEPS: who lent once counts as lent for ever */
     { "END_KEEPS", "loan", "rt_loan_end", "store_relaxed", MODEL_SKIP },
-    /* MUTANT: FULL_SPLIT: two take the last free lane */
+    /* MUTANT: FULL_SPLIT: two take the last free seat */
     { "FULL_SPLIT", "full", "rt_loan_enter", "cas_sc", MODEL_SPLIT },
 };
 
@@ -68,11 +68,11 @@ static const model_mutant model_mutants[] = {
 enum { WORKERS = 3, ROUNDS = 3, NOBODY = -1 };
 
 /* How often it is there. */
-static int times_in(uint64_t lanes, unsigned worker)
+static int times_in(uint64_t seats, unsigned worker)
 {
     int n = 0;
-    for (unsigned lane = 0; lane < RT_LOAN_LANES; lane++)
-        n += rt_loan_lane(lanes, lane) == worker + 1;
+    for (unsigned seat = 0; seat < RT_LOAN_SEATS; seat++)
+        n += rt_loan_seat(seats, seat) == worker + 1;
     return n;
 }
 
@@ -84,14 +84,14 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
     int            lends_to[WORKERS]; /* or NOBODY */
     bool           naps[WORKERS];     /* and has done what it has to do for that */
     bool           sleeps[WORKERS];
-    uint64_t       list[WORKERS];     /* in whose loops, as rt_loan_lanes has it */
+    uint64_t       list[WORKERS];     /* in whose loops, as rt_loan_seats has it */
 
     void before()
     {
         rt_init(&idle.searching, 0);
         rt_init(&idle.parked[0], 0);
         for (int i = 0; i < WORKERS; i++) {
-            rt_init(&loan[i].lanes, 0);
+            rt_init(&loan[i].seats, 0);
             rt_init(&loan[i].lent, 0);
             bell[i] = CreateSemaphore(0, 0, 100, 0);
             rings[i] = 0;
@@ -105,7 +105,7 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
     {
         RL_ASSERT(rt_load_relaxed(&idle.parked[0]) == 0);
         for (int i = 0; i < WORKERS; i++) {
-            RL_ASSERT(rt_load_relaxed(&loan[i].lanes) == 0);
+            RL_ASSERT(rt_load_relaxed(&loan[i].seats) == 0);
             RL_ASSERT(rt_load_relaxed(&loan[i].lent) == 0);
             CloseHandle(bell[i]);
         }
@@ -159,10 +159,10 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
             ReleaseSemaphore(bell[worker], 1, 0);
     }
 
-    /* rt_loan_begin without its look into the own lanes, or with that one first. */
+    /* rt_loan_begin without its look into the own seats, or with that one first. */
     bool begin_wrong(struct rt_loan *l, struct rt_loan *helper, unsigned me)
     {
-        bool free = MODEL_IS("BEGIN_BLIND") || rt_loan_lanes(l) == 0;
+        bool free = MODEL_IS("BEGIN_BLIND") || rt_loan_seats(l) == 0;
         (void)rt_xchg_sc(&l->lent, 1);
         if (free && rt_loan_enter(helper, me)) {
             if (!rt_load_sc(&helper->lent))
@@ -193,7 +193,7 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
         naps[me] = true;
         pause();
         wait(me);
-        RL_ASSERT(times_in(rt_load_sc(&loan[helper].lanes), me) == 1);
+        RL_ASSERT(times_in(rt_load_sc(&loan[helper].seats), me) == 1);
         naps[me] = false;
         lends_to[me] = NOBODY;
         rt_loan_end(&loan[me], &loan[helper], me);
@@ -203,10 +203,10 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
     /* As rt_lend_sleep. */
     void sleep(unsigned me, uint64_t early)
     {
-        uint64_t lanes = MODEL_IS("LIST_EARLY") ? early : rt_loan_lanes(&loan[me]);
+        uint64_t seats = MODEL_IS("LIST_EARLY") ? early : rt_loan_seats(&loan[me]);
         if (MODEL_IS("HUSH_LATE"))
             hush(me);
-        list[me] = lanes;
+        list[me] = seats;
         sleeps[me] = true;
         pause();
         wait(me);
@@ -218,7 +218,7 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
         for (int round = 0; round < ROUNDS; round++) {
             unsigned other = (me + 1 + rl::rand(WORKERS - 1)) % WORKERS;
             bool     lends = rl::rand(2);
-            uint64_t early = MODEL_IS("LIST_EARLY") ? rt_loan_lanes(&loan[me]) : 0;
+            uint64_t early = MODEL_IS("LIST_EARLY") ? rt_loan_seats(&loan[me]) : 0;
             if (lends)
                 hush(me);
             rt_idle_park(&idle, me, false);
@@ -231,7 +231,7 @@ struct loan_workers : rl::test_suite<loan_workers, WORKERS> {
     }
 };
 
-/* A helper with two lanes left, and three who want one. */
+/* A helper with two seats left, and three who want one. */
 struct loan_full : rl::test_suite<loan_full, 3> {
     struct rt_loan helper;
     uint64_t       others;
@@ -240,12 +240,12 @@ struct loan_full : rl::test_suite<loan_full, 3> {
     void before()
     {
         others = (uint64_t)100 << RT_LOAN_BITS | (uint64_t)101 << (3 * RT_LOAN_BITS);
-        rt_init(&helper.lanes, others);
+        rt_init(&helper.seats, others);
         rt_init(&helper.lent, 0);
         inside = 0;
     }
 
-    void after() { RL_ASSERT(rt_load_relaxed(&helper.lanes) == others); }
+    void after() { RL_ASSERT(rt_load_relaxed(&helper.seats) == others); }
 
     void thread(unsigned me)
     {
@@ -256,7 +256,7 @@ struct loan_full : rl::test_suite<loan_full, 3> {
             }
             RL_ASSERT(++inside <= 2);
             MODEL_YIELD();
-            RL_ASSERT(times_in(rt_load_sc(&helper.lanes), me) == 1);
+            RL_ASSERT(times_in(rt_load_sc(&helper.seats), me) == 1);
             inside--;
             rt_loan_leave(&helper, me);
         }

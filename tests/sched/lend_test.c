@@ -144,7 +144,7 @@ static bool others_depend_on_me(void)
     struct rt_worker *me = rt_self();
     if (where == 0 || where == (int)me->index + 1)
         return false;
-    if (rt_load_relaxed(&me->poller.loan.lanes) != 0)
+    if (rt_load_relaxed(&me->poller.loan.seats) != 0)
         return true;
     make_drowsy();
     rt_poller_ring(&rt->workers[where - 1]->poller); /* it lies down anew, and may nap */
