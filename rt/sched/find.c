@@ -179,19 +179,17 @@ static void wake_up_virtual(struct rt_worker *w, struct rt_fifo *batch)
         rt_rescue_look(w);
 }
 
-/* Parked. */
-static void fall_asleep(struct rt_worker *w, struct rt_worker *helper, struct rt_fifo *out)
+/* Parked. True: the worker slept as usual, else it napped. */
+static bool fall_asleep(struct rt_worker *w, struct rt_worker *helper, struct rt_fifo *out)
 {
-    uint64_t since = w->timers.seen;
     RT_STAT_INC(&w->parks);
-    if (RT_UNLIKELY(w->rt->time.is_virtual)) {
+    if (RT_UNLIKELY(w->rt->time.is_virtual))
         rt_rescue_doze(w);
-        return;
-    }
-    if (RT_UNLIKELY(helper != NULL) && rt_lend_nap(w, helper, park_timeout(w), out))
-        return;
-    rt_rescue_sleep(w, park_timeout(w), out);
-    rt_lend_learn(w, rt_timers_read_clock(&w->timers) - since, out);
+    else if (RT_UNLIKELY(helper != NULL) && rt_lend_nap(w, helper, park_timeout(w), out))
+        return false;
+    else
+        rt_rescue_sleep(w, park_timeout(w), out);
+    return true;
 }
 
 static void park(struct rt_worker *w)
@@ -199,7 +197,8 @@ static void park(struct rt_worker *w)
     struct rt_fifo    batch = { 0 };
     bool              searched = w->searching;
     struct rt_worker *helper = rt_lend_choose(w);
-    rt_pace_measure(w, rt_timers_read_clock(&w->timers));
+    uint64_t          since = rt_timers_read_clock(&w->timers);
+    rt_pace_measure(w, since);
     while (RT_UNLIKELY(w->dead != NULL)) /* who parks often never looks around */
         rt_group_bury(w);
     rt_idle_park(&w->rt->idle, w->index, w->searching);
@@ -208,8 +207,7 @@ static void park(struct rt_worker *w)
                 rt_load_relaxed(&w->leave_asked);
     bool is_virtual = w->rt->time.is_virtual;
     bool awake = !busy && is_virtual && rt_virtual_idle(w) == RT_VIRTUAL_GO;
-    if (!busy && !awake)
-        fall_asleep(w, helper, &batch);
+    bool slept = !busy && !awake && fall_asleep(w, helper, &batch);
     if (!awake && rt_idle_unpark(&w->rt->idle, w->index))
         w->searching = w->woken = true;
     else if (busy && searched) /* P5: somebody may have trusted this worker while it searched */
@@ -217,8 +215,11 @@ static void park(struct rt_worker *w)
     if (RT_UNLIKELY(is_virtual))
         wake_up_virtual(w, &batch);
     w->looked = w->tick;
-    rt_timers_expire(&w->timers, rt_timers_read_clock(&w->timers), &batch);
-    rt_pace_restart(w, w->timers.seen);
+    uint64_t now = rt_timers_read_clock(&w->timers);
+    if (slept)
+        rt_lend_learn(w, now - since, &batch);
+    rt_timers_expire(&w->timers, now, &batch);
+    rt_pace_restart(w, now);
     rt_dispatch(w, &batch);
 }
 

@@ -102,6 +102,7 @@ again:
 /* Does this one sleep, or is about to? */
 static inline int rt_idle_is_parked(struct rt_idle *i, unsigned worker)
 {
+    /* pairs: IDLE <- rt_idle_park */
     return (int)(rt_load_sc(&i->parked[worker / 64]) >> (worker % 64) & 1);
 }
 

@@ -74,11 +74,6 @@ static bool look_at(struct rt_runtime *rt, struct rt_worker *w, struct rt_seen *
     return true;
 }
 
-static bool is_parked(struct rt_runtime *rt, unsigned i)
-{
-    return rt_load_relaxed(&rt->idle.parked[i / 64]) >> (i % 64) & 1; /* relaxed: a hint */
-}
-
 /* Deadlocks: what the watch remembers while all sleep. */
 struct quiet {
     uint32_t      rounds; /* how often one had fallen asleep, before it looked last */
@@ -122,7 +117,7 @@ static bool call_roll(struct rt_runtime *rt, struct rt_seen *seen, uint64_t now,
     for (unsigned i = 0; i < crew; i++) {
         struct rt_worker *w = rt->workers[i];
         bool              on_duty = rt_on_duty(w);
-        bool              parked = !on_duty || is_parked(rt, i);
+        bool              parked = !on_duty || rt_idle_is_parked(&rt->idle, i);
         all_idle &= parked;
         if (!parked && look_at(rt, w, &seen[i], now)) {
             roll->held++;
