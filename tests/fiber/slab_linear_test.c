@@ -207,7 +207,7 @@ struct variant {
     void (*put)(struct rt_slab_cache *c, void *obj);
     void (*flush)(struct rt_slab_cache *c);
     uint32_t (*carved)(void);
-    bool is_uncached; /* a cache would stumble over objects that two of them have */
+    bool is_uncached; /* two may own one object, and a cache would follow links of somebody else */
 };
 
 struct item {
@@ -451,9 +451,8 @@ static uint32_t find_fault(const struct variant *v, uint32_t rounds)
     uint32_t round = 1;
     bool good = true;
 
+    memset(&h, 0, sizeof(h)); /* the variant before may have left objects of its own */
     h.v = v;
-    h.mixed = 0;
-    rt_store_relaxed(&h.round, 0); /* relaxed: before the threads begin */
     rt_rand_init(&rand, 0);
     for (unsigned i = 1; i < THREADS; i++)
         RT_CHECK(pthread_create(&thread[i], NULL, thread_main, (void *)(uintptr_t)i) == 0);
@@ -504,6 +503,7 @@ static const struct variant mutants[] = {
         .put = split_put_slow,
         .flush = split_cache_flush,
         .carved = split_carved,
+        .is_uncached = true,
     },
 };
 
