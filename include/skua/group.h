@@ -73,7 +73,8 @@ typedef struct {
 } skua_as_completed;
 
 /* Begins to iterate over n tasks in order of completion; their handles are borrowed until _fini,
- * which must follow. The timeout is for the whole iteration. Never suspends. From: task.
+ * which must follow (debug mode reports a task that ends without). The timeout is for the whole
+ * iteration. Never suspends. From: task.
  * Returns 0, -EINVAL, -ENOMEM, -EPERM. asyncio: as_completed(). */
 SKUA_API int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_t n,
                                     double timeout);
@@ -90,7 +91,7 @@ SKUA_API void skua_as_completed_fini(skua_as_completed *it);
 /* ---- a time limit around a piece of code ---- */
 
 /* A scope, in the caller's memory; _exit must follow on every path before the memory goes, since a
- * timer lies in it:
+ * timer lies in it (debug mode reports a task that ends inside):
  *
  *     skua_timeout limit;
  *     int r = skua_timeout_enter(&limit, 5.0);

@@ -31,8 +31,9 @@ typedef struct {
 } skua_taskgroup;
 
 /* Opens a group whose parent is the calling task. skua_taskgroup_join() must follow on every path
- * before the memory goes. Groups nest, and a joined one may be opened again. Never suspends. From:
- * task. Returns 0, -EINVAL for NULL, -EPERM outside a task.
+ * before the memory goes (debug mode reports a task that ends without). Groups nest, and a joined
+ * one may be opened again. Never suspends. From: task.
+ * Returns 0, -EINVAL for NULL, -EPERM outside a task.
  * asyncio: async with TaskGroup() as tg. */
 SKUA_API int skua_taskgroup_init(skua_taskgroup *tg);
 

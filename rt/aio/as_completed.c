@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "sched/queues.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sched/wait.h"
 
@@ -114,6 +115,7 @@ int skua_as_completed_init(skua_as_completed *it, skua_task *const *tasks, size_
         return -ENOMEM;
     made->deadline = deadline;
     *iterator_of(it) = made;
+    rt_note_begun(w, it, "an iteration that it never ended");
     for (size_t i = 0; i < n; i++)
         if (!rt_waiter_add_here(w, tasks[i], &made->nodes[i].waiter))
             note_end(made, tasks[i], &out);
@@ -192,6 +194,7 @@ void skua_as_completed_fini(skua_as_completed *it)
     if (!i)
         return;
     *iterator_of(it) = NULL;
+    rt_note_ended(rt_self(), it);
     for (size_t k = 0; k < i->n; k++)
         (void)rt_waiter_remove(i->nodes[k].task, &i->nodes[k].waiter);
     if (i->queued)

@@ -5,6 +5,7 @@
 #include "aio/nursery.h"
 #include "base/mem.h"
 #include "sched/finish.h"
+#include "sched/report.h"
 #include "sched/spawn.h"
 #include "sched/wait.h"
 
@@ -53,6 +54,7 @@ int skua_taskgroup_init(skua_taskgroup *tg)
         return -EPERM;
     rt_tg_init(&g->nursery, me);
     rt_store_relaxed(&g->state, mark(g, OPEN));
+    rt_note_begun(rt_self(), g, "a task group that it never joined");
     return 0;
 }
 
@@ -167,6 +169,7 @@ static int end(struct taskgroup *g, int body_err)
         n++;
     }
     g->report.n = n;
+    rt_note_ended(rt_self(), g);
     rt_store_relaxed(&g->state, mark(g, ENDED)); /* relaxed: see is_in */
     return first;
 }

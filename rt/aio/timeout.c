@@ -5,6 +5,7 @@
 
 #include "aio/fanin.h"
 #include "sched/cancel.h"
+#include "sched/report.h"
 #include "sched/runtime.h"
 #include "sync/await.h"
 
@@ -93,7 +94,12 @@ int skua_timeout_enter(skua_timeout *scope, double delay)
     if (!w || !w->cur)
         return -EPERM;
     int r = rt_deadline(w, delay, &deadline);
-    return r < 0 ? r : enter(w, scope_of(scope), deadline);
+    if (r < 0)
+        return r;
+    r = enter(w, scope_of(scope), deadline);
+    if (r == 0)
+        rt_note_begun(w, scope, "a timeout scope that it never left");
+    return r;
 }
 
 int skua_timeout_reschedule(skua_timeout *scope, double when)
@@ -145,6 +151,7 @@ int skua_timeout_exit(skua_timeout *scope, int err)
         return -EINVAL;
     if (rt_current() != s->task)
         return -EPERM;
+    rt_note_ended(rt_self(), scope);
     return leave(s, err);
 }
 

@@ -35,6 +35,8 @@ void rt_finish(struct rt_worker *w, struct skua_task *t, void *result)
     if (RT_UNLIKELY(outcome == RT_ST_FAILED && (rt_st_load(&t->state) & RT_ST_SHUTDOWN)))
         rt_report_task(w->rt, SKUA_EXCEPTION_LEFTOVER, t, skua_failed(result), "",
                        " failed while it was cancelled by the end of run");
+    if (RT_UNLIKELY(w->rt->debug))
+        rt_report_owed(t);
     struct skua_group *g = t->group;
     count_finished(w, t);
     bool last = rt_task_complete(t, result, outcome, 1, &out);

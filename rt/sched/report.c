@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "task/owed.h"
 
 static RT_ATOMIC(uint32_t) debug_runtimes;
 
@@ -123,4 +124,29 @@ int rt_wrong_thread(const char *call)
         rt_log("%s() on a thread that runs no loop: it does nothing; other threads call "
                "skua_call_soon_threadsafe()", call);
     return -EPERM;
+}
+
+/* --- what a task has to end --- */
+
+void rt_note_begun(struct rt_worker *w, const void *place, const char *what)
+{
+    if (RT_LIKELY(!w->rt->debug))
+        return;
+    const char *lost = rt_owed_add(w->cur, place, what);
+    if (lost)
+        rt_log("%s wrote over %s (spawned at %s)", rt_task_name(w->cur), lost,
+               rt_task_place(w->cur));
+}
+
+void rt_note_ended(struct rt_worker *w, const void *place)
+{
+    if (RT_UNLIKELY(w && w->cur && w->rt->debug))
+        rt_owed_remove(w->cur, place);
+}
+
+void rt_report_owed(struct skua_task *t)
+{
+    const char *what;
+    while ((what = rt_owed_take(t)) != NULL)
+        rt_log("%s ended inside %s (spawned at %s)", rt_task_name(t), what, rt_task_place(t));
 }

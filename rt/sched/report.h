@@ -24,6 +24,13 @@ static inline bool rt_report_is_wanted(struct rt_runtime *rt)
 /* A call that needs a loop was made where there is none; said in debug mode. Returns -EPERM. */
 int rt_wrong_thread(const char *call);
 
+/* The calling task has begun something at a place in its memory, and has to end it before that
+ * goes; `what` in words, "a timeout scope that it never left". Said in debug mode if it does not,
+ * when the memory is used for another one or the task ends. */
+void rt_note_begun(struct rt_worker *w, const void *place, const char *what);
+void rt_note_ended(struct rt_worker *w, const void *place);
+void rt_report_owed(struct skua_task *t);
+
 /* Runtimes in debug mode come and go: on threads without one, they decide what is said. */
 void rt_report_begin(struct rt_runtime *rt);
 void rt_report_end(struct rt_runtime *rt);

@@ -258,6 +258,11 @@ static void free_cold(struct rt_cold *cold)
         rt_free(text);
         text = next;
     }
+    while (cold->owed) { /* it was left where it waited */
+        struct rt_owed *next = cold->owed->next;
+        rt_free(cold->owed);
+        cold->owed = next;
+    }
     rt_vars_drop(cold->vars);
     rt_free(cold->copy);
     rt_free(cold);

@@ -30,6 +30,13 @@
 
 struct rt_text;
 
+/* In debug mode: something that the task has to end yet, see task/owed.h. */
+struct rt_owed {
+    struct rt_owed *next;
+    const void     *place;
+    const char     *what;
+};
+
 /* What few tasks have. Made on first use, freed with the task; texts live as long as the task. */
 struct rt_cold {
     RT_ATOMIC(const char *) name;
@@ -38,6 +45,7 @@ struct rt_cold {
     skua_cb drop;                    /* called with arg when the body never ran */
     void   *copy;                    /* arg is this copy, freed with the task */
     uintptr_t vars;                  /* the context, see task/vars.h; the owner */
+    struct rt_owed *owed;            /* the newest; the owner */
 };
 
 enum rt_task_flag {
