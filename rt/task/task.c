@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/spin.h"
 #include "base/sys.h"
+#include "task/owed.h"
 
 struct rt_text {
     struct rt_text *next;
@@ -258,11 +259,6 @@ static void free_cold(struct rt_cold *cold)
         rt_free(text);
         text = next;
     }
-    while (cold->owed) { /* it was left where it waited */
-        struct rt_owed *next = cold->owed->next;
-        rt_free(cold->owed);
-        cold->owed = next;
-    }
     rt_vars_drop(cold->vars);
     rt_free(cold->copy);
     rt_free(cold);
@@ -273,6 +269,8 @@ void rt_task_free(struct rt_slab_cache *cache, struct skua_task *t)
     /* relaxed: the last reference is the caller's */
     uintptr_t cold = rt_load_relaxed(&t->cold);
     if (RT_UNLIKELY(cold != 0)) {
+        while (rt_owed_take(t) != NULL)
+            ; /* it did not end: run did, and left it where it waited */
         if (rt_cold_of(cold))
             free_cold(rt_cold_of(cold));
         else
